@@ -1,0 +1,31 @@
+"""Segment, track, repair and measure cells in live-cell movies, also while their signal fades.
+
+The public names load on first use, so that ``import unfade`` stays quick and needs no torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+_HOMES: dict[str, str] = {
+    "Movie": "unfade.records",
+    "Labels": "unfade.records",
+    "Lineage": "unfade.records",
+    "Table": "unfade.records",
+    "UnfadeError": "unfade.errors",
+}
+
+__all__ = ["__version__", *_HOMES]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'unfade' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,44 @@
+"""Names to import paths, loaded on demand; entry points let a lab add its own.
+
+A third-party package adds a system by an entry point of the group ``unfade.systems`` (likewise ``unfade.linkers``,
+``unfade.motions``, ``unfade.estimators``) whose value is ``package.module:Class``.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module, metadata
+from typing import Any
+
+from unfade.errors import SettingsError
+
+BUILTIN: dict[str, dict[str, str]] = {
+    "systems": {"nuclei-unet": "unfade.systems.nuclei_unet:NucleiUNet"},
+    "linkers": {"overlap": "unfade.link.overlap:OverlapLinker"},
+    "motions": {},
+    "estimators": {},
+}
+
+
+def names(group: str) -> tuple[str, ...]:
+    """Names known in `group`, the built-in ones first."""
+    own = BUILTIN[group]
+    return tuple(own) + tuple(p.name for p in metadata.entry_points(group=f"unfade.{group}") if p.name not in own)
+
+
+def load(group: str, name: str) -> Any:
+    """The object registered as `name` in `group`; its module is imported now.
+
+    Raises
+    ------
+    SettingsError
+        If nothing of that name is registered; the text lists what is.
+    """
+    path = BUILTIN[group].get(name)
+    if path is None:
+        for point in metadata.entry_points(group=f"unfade.{group}"):
+            if point.name == name:
+                return point.load()
+        known = ", ".join(names(group)) or "none"
+        raise SettingsError(f"There is no {group.removesuffix('s')} called '{name}'; known are: {known}.")
+    module, _, attribute = path.partition(":")
+    return getattr(import_module(module), attribute)

@@ -1,0 +1,82 @@
+"""Base of all settings: typed, frozen, unknown keys refused, TOML in and out."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from unfade.errors import SettingsError
+
+SCHEMA = 1  # version of the settings files this release reads and writes
+
+
+class Settings(BaseModel):
+    """A frozen group of settings; every field has a type, a default and a sentence with its unit."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
+
+    @classmethod
+    def parse(cls, values: dict[str, Any]) -> Self:
+        """Build from plain values.
+
+        Raises
+        ------
+        SettingsError
+            For an unknown key, a wrong type or a value out of range, named in the text.
+        """
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise SettingsError(_sentence(error)) from None
+
+    def changed(self, **values: Any) -> Self:
+        """A copy with some fields replaced, validated again."""
+        return self.parse({**self.plain(), **values})
+
+    def plain(self) -> dict[str, Any]:
+        """Plain values without unset (None) entries, as TOML and JSON take them."""
+        return self.model_dump(mode="json", exclude_none=True)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Tables of a settings file of this schema.
+
+    Raises
+    ------
+    SettingsError
+        If the file is missing, no TOML, or of another schema.
+    """
+    try:
+        with path.open("rb") as file:
+            values = tomllib.load(file)
+    except FileNotFoundError:
+        raise SettingsError(f"There is no settings file {path}.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} is not valid TOML: {error}.") from None
+    schema = values.pop("schema", None)
+    if schema != SCHEMA:
+        raise SettingsError(f"{path} must start with 'schema = {SCHEMA}', found {schema!r}.")
+    return values
+
+
+def write_toml(path: Path, values: dict[str, Any]) -> None:
+    """Write tables with the schema number on top; `path` appears only once it is complete."""
+    import tomli_w
+
+    part = path.with_name(path.name + ".part")
+    part.write_text(tomli_w.dumps({"schema": SCHEMA, **values}), encoding="utf-8")
+    part.replace(path)
+
+
+def _sentence(error: ValidationError) -> str:
+    parts = []
+    for item in error.errors():
+        where = ".".join(str(x) for x in item["loc"]) or "settings"
+        if item["type"] == "extra_forbidden":
+            parts.append(f"'{where}' is not a known setting")
+        else:
+            parts.append(f"'{where}': {item['msg'].lower()}, got {item['input']!r}")
+    return f"Settings cannot be used: {'; '.join(parts)}."
