@@ -1,0 +1,92 @@
+"""Overlap of two label images: the one place where pixels shared by objects are counted.
+
+Every IoU, Dice, share or contingency table of the project starts from `contingency`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from unfade.errors import ShapeError
+from unfade.ops.relabel import Ids, checked, runs, totals
+
+Share = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """Shared pixels of the objects of two label images `a` and `b`, foreground only.
+
+    Pair p says that the objects `ids_a[i[p]]` and `ids_b[j[p]]` share `n[p]` > 0 pixels; pairs ascend by i, then j.
+    """
+
+    ids_a: Ids  # (N,) ascending, without 0
+    ids_b: Ids  # (M,)
+    area_a: Ids  # (N,) pixels of the whole object
+    area_b: Ids  # (M,)
+    i: Ids  # (P,) place in ids_a
+    j: Ids  # (P,) place in ids_b
+    n: Ids  # (P,) shared pixels
+
+    def sparse_iou(self) -> Share:
+        """Intersection over union of each pair, `(P,)`."""
+        return self.n / (self.area_a[self.i] + self.area_b[self.j] - self.n)
+
+    def iou(self) -> Share:
+        """Intersection over union of all objects, `(N, M)`; 0 where nothing is shared."""
+        return self._dense(self.sparse_iou())
+
+    def shared(self) -> Ids:
+        """Shared pixels of all objects, `(N, M)`."""
+        out = np.zeros((len(self.ids_a), len(self.ids_b)), np.int64)
+        out[self.i, self.j] = self.n
+        return out
+
+    def share_of_a(self) -> Share:
+        """Part of the object of `a` that each pair shares, `(P,)`."""
+        return self.n / self.area_a[self.i]
+
+    def share_of_b(self) -> Share:
+        """Part of the object of `b` that each pair shares, `(P,)`."""
+        return self.n / self.area_b[self.j]
+
+    def _dense(self, values: Share) -> Share:
+        out = np.zeros((len(self.ids_a), len(self.ids_b)), np.float64)
+        out[self.i, self.j] = values
+        return out
+
+
+def contingency(a: ArrayLike, b: ArrayLike) -> Overlap:
+    """Count the pixels that every object of `a` shares with every object of `b`.
+
+    Both are integer label images of the same shape and any number of axes, 0 is background; ids may start anywhere,
+    skip, and exceed 65,535. Objects that touch nothing are listed with their area and appear in no pair.
+
+    Raises
+    ------
+    ShapeError
+        For different shapes, images that are not integers, and negative labels.
+    """
+    left, right = checked(a), checked(b)
+    if left.shape != right.shape:
+        raise ShapeError(f"Overlap needs two label images of one shape, got {left.shape} and {right.shape}.")
+    (value_a, value_b), length = runs(left, right)
+    ids_a, area_a, i = totals(value_a, length)
+    ids_b, area_b, j = totals(value_b, length)
+    both = (i >= 0) & (j >= 0)
+    key, n = _grouped(i[both] * len(ids_b) + j[both], length[both], len(ids_a) * len(ids_b))
+    columns = max(len(ids_b), 1)
+    return Overlap(ids_a, ids_b, area_a, area_b, key // columns, key % columns, n)
+
+
+def _grouped(key: Ids, weight: Ids, size: int) -> tuple[Ids, Ids]:
+    """Distinct keys out of 0..size-1, ascending, and the sum of positive weights of each."""
+    if size <= max(8 * len(key), 1 << 16):
+        total = np.bincount(key, weight, size).astype(np.int64)
+        found = np.flatnonzero(total)
+        return found, total[found]
+    found, place = np.unique(key, return_inverse=True)
+    return found, np.bincount(place, weight, len(found)).astype(np.int64)
