@@ -341,3 +341,21 @@ class Table:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+
+@dataclass(frozen=True)
+class View:
+    """What a system sees of a movie and how its outputs are joined: all that the engines need to know beforehand."""
+
+    channels: int = 1
+    past: int = 0  # frames before the current one that it sees
+    future: int = 0  # frames after it
+    recurrent: bool = False  # carries a state from frame to frame
+    feedback: bool = False  # sees its own previous output
+    reference: bool = False  # sees a reference frame and its mask
+    block: int = 1  # consecutive frames decoded together: 1 or 2
+    join: Literal["maps", "instances"] = "maps"  # how tiles are joined
+    normalise: Literal["frame", "running", "movie"] = "frame"
+    diameter_px: tuple[float, float] = (15.0, 32.0)  # median object diameter it was trained for, from and to
+    stride: int = 16  # image sides are padded to multiples of this
+    reach_px: int = 64  # overlap of tiles that hides their seams

@@ -1,0 +1,96 @@
+"""Folders of stills with label images, and the Data Science Bowl 2018 nuclei with their split.
+
+Layout: `images/NAME.tif` beside `masks/NAME.tif` (labels, 0 is background), file names match. An optional `split.csv` with
+the columns `file, group, part` (part = train | val | test) keeps related stills on one side.
+
+Data Science Bowl 2018: Caicedo et al., "Nucleus segmentation across imaging experiments: the 2018 Data Science Bowl",
+Nature Methods 16 (2019); Broad Bioimage Benchmark Collection BBBC038v1, CC0.
+"""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tifffile
+
+from unfade.errors import MissingInputError, ShapeError, TruthError
+
+SUFFIXES = (".tif", ".tiff", ".png")
+
+
+@dataclass(frozen=True)
+class Still:
+    """One labelled sequence of L frames (a still has one): `image (L, C, Y, X)`, `labels (L, Y, X)`."""
+
+    name: str
+    image: np.ndarray
+    labels: np.ndarray
+    part: str  # train | val | test
+
+    @property
+    def diameter_px(self) -> float:
+        """Median equivalent diameter of its objects, NaN without objects."""
+        area = np.bincount(self.labels.ravel())[1:]
+        area = area[area > 0]
+        return float(np.median(2 * np.sqrt(area / np.pi))) if area.size else float("nan")
+
+
+def read_stills(folder: Path, parts: tuple[str, ...] = ("train", "val", "test"), seed: int = 0) -> list[Still]:
+    """All stills of the named parts, in the order of their names.
+
+    Without a `split.csv`, a tenth of the files (drawn with `seed`) is `val`, the rest `train`.
+
+    Raises
+    ------
+    MissingInputError
+        If the folders or the mask of an image are missing.
+    ShapeError
+        If an image and its mask differ in size.
+    """
+    images, masks = folder / "images", folder / "masks"
+    for need in (images, masks):
+        if not need.is_dir():
+            raise MissingInputError(f"{folder} is no training folder: it has no '{need.name}' folder inside.")
+    files = sorted(p for p in images.iterdir() if p.suffix.lower() in SUFFIXES)
+    if not files:
+        raise MissingInputError(f"There is no TIFF or PNG image in {images}.")
+    part_of = _split(folder / "split.csv", [p.name for p in files], seed)
+    out = []
+    for path in files:
+        part = part_of[path.name]
+        if part not in parts:
+            continue
+        mask = next((masks / (path.stem + s) for s in SUFFIXES if (masks / (path.stem + s)).is_file()), None)
+        if mask is None:
+            raise MissingInputError(f"There is no mask for {path.name} in {masks}.")
+        image, labels = _pixels(path), _pixels(mask)
+        if image.ndim == 3:
+            image = image.mean(axis=-1)
+        if image.shape != labels.shape:
+            raise ShapeError(f"{path.name} is {image.shape} but its mask is {labels.shape}.")
+        out.append(Still(path.stem, image[None, None], labels[None].astype(np.int32), part))
+    return out
+
+
+def _pixels(path: Path) -> np.ndarray:
+    if path.suffix.lower() == ".png":
+        import imagecodecs
+
+        return np.asarray(imagecodecs.imread(path))
+    return np.asarray(tifffile.imread(path))
+
+
+def _split(path: Path, names: list[str], seed: int) -> dict[str, str]:
+    if path.is_file():
+        with path.open(newline="", encoding="utf-8") as file:
+            known = {row["file"]: row["part"] for row in csv.DictReader(file)}
+        missing = [n for n in names if n not in known]
+        if missing:
+            raise TruthError(f"{path} does not name {len(missing)} of the images, the first is {missing[0]}.")
+        return known
+    order = np.random.default_rng(seed).permutation(len(names))
+    held = set(order[: max(1, len(names) // 10)].tolist()) if len(names) > 1 else set()
+    return {n: "val" if i in held else "train" for i, n in enumerate(names)}

@@ -1,0 +1,27 @@
+"""Sampling images and labels at real-valued positions: one grid for both, shared by synth, augment and repair."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def sample_image(image: Tensor, at: Tensor, padding: str = "reflection") -> Tensor:
+    """Bilinear values of `image (C, Y, X)` at pixel positions `at (2, H, W)` (y, x) -> `(C, H, W)`."""
+    grid = _grid(at, image.shape[-2:])
+    return F.grid_sample(image[None], grid, mode="bilinear", padding_mode=padding, align_corners=True)[0]
+
+
+def sample_labels(labels: Tensor, at: Tensor, padding: str = "reflection") -> Tensor:
+    """Nearest labels of `labels (L, Y, X)` at `at (2, H, W)` -> `(L, H, W)` int32; exact for labels below 2^24."""
+    grid = _grid(at, labels.shape[-2:])
+    out = F.grid_sample(labels[None].float(), grid, mode="nearest", padding_mode=padding, align_corners=True)[0]
+    return out.to(torch.int32)
+
+
+def _grid(at: Tensor, size: torch.Size) -> Tensor:
+    height, width = size
+    y = at[0] * (2.0 / max(height - 1, 1)) - 1
+    x = at[1] * (2.0 / max(width - 1, 1)) - 1
+    return torch.stack([x, y], dim=-1)[None]

@@ -1,0 +1,61 @@
+"""The promise every system keeps. Engines rely on nothing else."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+import numpy as np
+from torch import Tensor, nn
+
+from unfade.records import Instances, View
+from unfade.settings import Settings
+
+Maps = dict[str, Tensor]
+
+
+class System(ABC):
+    """One published way to find cells; frozen, built from its settings alone.
+
+    Tensors are `(B, L, C, Y, X)`: batch, consecutive frames, channels, height, width.
+    """
+
+    name: ClassVar[str]
+    settings_type: ClassVar[type[Settings]]
+    presets: ClassVar[dict[str, dict[str, Any]]]
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    @property
+    @abstractmethod
+    def view(self) -> View:
+        """What it sees and how its outputs are joined."""
+
+    @abstractmethod
+    def network(self) -> nn.Module:
+        """A fresh network; random start."""
+
+    @abstractmethod
+    def forward(self, network: nn.Module, inputs: Maps, state: Any = None) -> tuple[Maps, Any]:
+        """Outputs `{"maps": (B, L, K, Y, X)}` of `inputs {"image": (B, L, C, Y, X)}`, and the state to carry on."""
+
+    @abstractmethod
+    def encode(self, labels: np.ndarray, image: np.ndarray) -> dict[str, np.ndarray]:
+        """Targets of label images `(L, Y, X)` and their normalised image `(L, C, Y, X)`, one array per name, L first."""
+
+    @abstractmethod
+    def loss(self, outputs: Maps, targets: Maps) -> dict[str, Tensor]:
+        """Named scalars; the engine sums them."""
+
+    @abstractmethod
+    def decode(self, maps: np.ndarray, zoom: float = 1.0) -> Instances:
+        """Objects of the activated maps `(k, K, Y, X)`; `zoom` is how often they were enlarged after the network."""
+
+    @abstractmethod
+    def activate(self, outputs: Maps) -> Tensor:
+        """What tiles are blended and decoded from, `(B, L, K, Y, X)`: logits made probabilities, the rest as it is."""
+
+    def probabilities(self, maps: Tensor) -> Tensor | None:
+        """Class probabilities `(B, K, Y, X)` of activated maps, or None where there are none."""
+        return None

@@ -1,0 +1,184 @@
+"""The only training loop: steps, mixed precision, averaged weights, curves, checkpoints, resume."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset, Subset
+
+from unfade.ops.device import Precision, autocast, pick_device
+from unfade.settings import Settings
+from unfade.train.checkpoint import load_progress, save_progress, save_weights
+from unfade.train.log import Curves
+
+
+class TrainSettings(Settings):
+    """How a network is trained, whatever it is."""
+
+    steps: int = Field(20_000, ge=1, description="optimiser steps")
+    rate: float = Field(1e-3, gt=0, description="learning rate (its peak under the cosine schedule)")
+    schedule: Literal["cosine", "constant"] = Field("cosine", description="how the rate runs over the steps")
+    warmup: int = Field(200, ge=0, description="steps over which the rate rises linearly")
+    decay: float = Field(1e-4, ge=0, description="decoupled weight decay of AdamW; 0 gives plain Adam")
+    average: float = Field(0.998, ge=0, lt=1, description="decay of the running average of weights; 0 = none")
+    clip: float = Field(1.0, ge=0, description="largest gradient norm; 0 = no limit")
+    check_every: int = Field(1000, ge=1, description="steps between validations")
+    save_every: int = Field(250, ge=1, description="steps between checkpoints to resume from")
+    minutes: float | None = Field(None, gt=0, description="stop after this long, min; the schedule follows the clock")
+    workers: int = Field(1, ge=0, description="processes that prepare batches")
+    seed: int = Field(0, ge=0, description="seed of the random start and of every batch")
+    device: str = Field("auto", description="auto | cpu | cuda | mps")
+    precision: Precision = Field("auto", description="auto | float32 | bfloat16")
+    tensorboard: bool = Field(False, description="write TensorBoard curves too")
+
+
+class Learner(Protocol):
+    """The part of a system that the loop needs."""
+
+    def network(self) -> nn.Module:
+        """A fresh network."""
+        ...
+
+    def forward(self, network: nn.Module, inputs: dict[str, Tensor], state: Any = None) -> tuple[dict[str, Tensor], Any]:
+        """Outputs and state."""
+        ...
+
+    def loss(self, outputs: dict[str, Tensor], targets: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Named scalars to sum."""
+        ...
+
+
+Validate = Callable[[nn.Module], dict[str, float]]
+Progress = Callable[[int, int, dict[str, float]], None]
+
+
+class Training:
+    """A training in `folder`, resumed where an earlier one of the same folder stopped."""
+
+    def __init__(self, system: Learner, settings: TrainSettings, folder: Path, start: dict[str, Tensor] | None = None) -> None:
+        torch.manual_seed(settings.seed)
+        self.system, self.settings, self.folder = system, settings, folder
+        self.device = pick_device(settings.device)
+        network = system.network()
+        if start is not None:
+            network.load_state_dict(start)
+        self.network = network.to(self.device, memory_format=torch.channels_last)
+        self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
+        self.optimiser = torch.optim.AdamW(
+            self.network.parameters(), settings.rate, weight_decay=settings.decay, fused=self.device.type != "mps"
+        )
+        self.step, self.spent, self.best = 0, 0.0, -math.inf
+        folder.mkdir(parents=True, exist_ok=True)
+        self._resume()
+        self.curves = Curves(folder, self.step, settings.tensorboard)
+
+    def run(self, batches: Dataset[Any], validate: Validate, metric: str, progress: Progress | None = None) -> dict[str, float]:
+        """Train to the end and give the validation scores of the best weights, kept as `best.safetensors`.
+
+        `validate` scores a network in evaluation mode; larger `metric` is better.
+        """
+        s = self.settings
+        scores: dict[str, float] = {}
+        clock, sums, seen = time.monotonic(), {}, 0
+        for batch in self._loader(batches):
+            if self._fraction() >= 1:
+                break
+            for name, value in self._one(batch).items():
+                sums[name] = sums.get(name, 0.0) + value
+            seen, self.step = seen + 1, self.step + 1
+            now = time.monotonic()
+            self.spent, clock = self.spent + now - clock, now
+            last = self._fraction() >= 1
+            if progress is not None and (self.step % 50 == 0 or last):
+                progress(self.step, s.steps, {k: v / seen for k, v in sums.items()})
+            if self.step % s.check_every == 0 or last:
+                scores = validate(self.average)
+                self.curves.add(self.step, {**{k: v / seen for k, v in sums.items()}, **scores, "minutes": self.spent / 60})
+                sums, seen, clock = {}, 0, time.monotonic()
+                if scores[metric] > self.best:
+                    self.best = scores[metric]
+                    save_weights(self.folder / "best.safetensors", self.average.state_dict())
+            if self.step % s.save_every == 0 or last:
+                self._save()
+            if last:
+                break
+        self.curves.close()
+        return scores
+
+    def _one(self, batch: dict[str, dict[str, Tensor]]) -> dict[str, float]:
+        s = self.settings
+        inputs = {k: v.to(self.device, non_blocking=True) for k, v in batch["inputs"].items()}
+        targets = {k: v.to(self.device, non_blocking=True) for k, v in batch["targets"].items()}
+        rate = self._rate()
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        self.network.train()
+        with autocast(self.device, s.precision):
+            outputs, _ = self.system.forward(self.network, inputs)
+        terms = self.system.loss({k: v.float() for k, v in outputs.items()}, targets)
+        total = torch.stack(list(terms.values())).sum()
+        self.optimiser.zero_grad(set_to_none=True)
+        total.backward()
+        if s.clip:
+            nn.utils.clip_grad_norm_(self.network.parameters(), s.clip)
+        self.optimiser.step()
+        self._follow()
+        return {"loss": float(total.detach()), **{f"loss/{k}": float(v.detach()) for k, v in terms.items()}}
+
+    @torch.no_grad()
+    def _follow(self) -> None:
+        """Move the running average towards the current weights."""
+        keep = min(self.settings.average, (1 + self.step) / (10 + self.step))
+        for mean, now in zip(self.average.state_dict().values(), self.network.state_dict().values(), strict=True):
+            if mean.is_floating_point():
+                mean.lerp_(now, 1 - keep)
+            else:
+                mean.copy_(now)
+
+    def _fraction(self) -> float:
+        """How much of the training is done, 0..1, by steps or by the clock, whichever is further."""
+        s = self.settings
+        done = self.step / s.steps
+        return done if s.minutes is None else max(done, self.spent / 60 / s.minutes)
+
+    def _rate(self) -> float:
+        s = self.settings
+        rise = min(1.0, (self.step + 1) / max(s.warmup, 1))
+        fall = 0.5 * (1 + math.cos(math.pi * min(self._fraction(), 1.0))) if s.schedule == "cosine" else 1.0
+        return s.rate * rise * max(fall, 0.01)
+
+    def _loader(self, batches: Dataset[Any]) -> DataLoader[Any]:
+        left = Subset(batches, range(self.step, self.settings.steps))
+        workers = self.settings.workers
+        return DataLoader(left, batch_size=None, num_workers=workers, prefetch_factor=4 if workers else None)
+
+    def _save(self) -> None:
+        save_progress(
+            self.folder / "last.pt",
+            {
+                "step": self.step,
+                "spent": self.spent,
+                "best": self.best,
+                "network": self.network.state_dict(),
+                "average": self.average.state_dict(),
+                "optimiser": self.optimiser.state_dict(),
+            },
+        )
+
+    def _resume(self) -> None:
+        path = self.folder / "last.pt"
+        if not path.is_file():
+            return
+        found = load_progress(path)
+        self.network.load_state_dict(found["network"])
+        self.average.load_state_dict(found["average"])
+        self.optimiser.load_state_dict(found["optimiser"])
+        self.step, self.spent, self.best = found["step"], found["spent"], found["best"]
