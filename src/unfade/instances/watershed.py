@@ -10,13 +10,18 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 from scipy import ndimage
+from scipy.spatial import cKDTree
 from skimage.segmentation import watershed
+
+from unfade.settings import Settings
 
 MAPS = ("foreground", "distance", "vote_y", "vote_x", "border")
 VOTE_PX = 16.0  # unit of the vote maps in pixels
 
 Float = NDArray[np.float32]
+LabelImage = NDArray[np.int32]
 
 
 def encode(labels: NDArray[Any]) -> Float:
@@ -67,3 +72,72 @@ def _touching(labels: NDArray[Any]) -> NDArray[np.bool_]:
     low = np.where(labels == 0, np.iinfo(np.int32).max, labels)
     least, most = ndimage.minimum_filter(low, 3), ndimage.maximum_filter(labels, 3)
     return np.asarray((labels > 0) & (most > 0) & ((least < labels) | (most > labels)))
+
+
+class Grouping(Settings):
+    """How activated maps become objects; lengths are in pixels of the network's grid."""
+
+    threshold: float = Field(0.5, gt=0, lt=1, description="foreground probability of an object's pixels")
+    blur_px: float = Field(1.5, ge=0, description="Gaussian blur of the vote or distance map before peaks are sought")
+    reach_px: int = Field(4, ge=1, description="two peaks are at least this far apart")
+    votes_px: float = Field(8.0, ge=0, description="pixels that must vote for a centre")
+    min_area_px: float = Field(20.0, ge=0, description="smaller objects are dropped")
+
+
+def by_votes(maps: Float, settings: Grouping, zoom: float = 1.0) -> LabelImage:
+    """Instances `(Y, X)` from maps `(5, Y, X)`: pixels that vote for the same centre belong together.
+
+    Every foreground pixel votes for the place its vector points to; peaks of the blurred ballot are the objects, and each
+    pixel goes to the peak nearest to its vote. `zoom` is how often the maps were enlarged after the network.
+    """
+    inside = maps[0] > settings.threshold
+    shape = inside.shape
+    labels = np.zeros(shape, np.int32)
+    where = np.flatnonzero(inside)
+    if where.size == 0:
+        return labels
+    y, x = np.divmod(where, shape[1])
+    unit = VOTE_PX * zoom
+    to_y = np.clip(np.rint(y + maps[2].ravel()[where] * unit), 0, shape[0] - 1).astype(np.int64)
+    to_x = np.clip(np.rint(x + maps[3].ravel()[where] * unit), 0, shape[1] - 1).astype(np.int64)
+    goal = to_y * shape[1] + to_x
+    ballot = np.bincount(goal, minlength=labels.size).reshape(shape).astype(np.float32)
+    blurred = ndimage.gaussian_filter(ballot, settings.blur_px * zoom, mode="constant", truncate=3.0)
+    height = settings.votes_px / (2 * np.pi * settings.blur_px**2 + 1)  # a bundle of votes on one place, blurred
+    peaks = _peaks(blurred, round(settings.reach_px * zoom), height)
+    if len(peaks) == 0:
+        return labels
+    goals, back = np.unique(goal, return_inverse=True)
+    _, owner = cKDTree(peaks).query(np.stack(np.divmod(goals, shape[1]), axis=1), workers=1)
+    labels.ravel()[where] = owner[back] + 1
+    return _tidy(labels, settings.min_area_px * zoom**2)
+
+
+def by_distance(maps: Float, settings: Grouping, zoom: float = 1.0) -> LabelImage:
+    """Instances `(Y, X)` from maps `(5, Y, X)`: a watershed of the distance map from its peaks, inside the foreground."""
+    inside = maps[0] > settings.threshold
+    depth = ndimage.gaussian_filter(maps[1] * inside, settings.blur_px * zoom, truncate=3.0)
+    seeds = np.zeros(inside.shape, np.int32)
+    peaks = _peaks(depth, round(settings.reach_px * zoom), 0.3)
+    seeds[peaks[:, 0], peaks[:, 1]] = np.arange(1, len(peaks) + 1)
+    return _tidy(watershed(-depth, seeds, mask=inside).astype(np.int32), settings.min_area_px * zoom**2)
+
+
+def _peaks(image: Float, reach: int, height: float) -> NDArray[np.int64]:
+    """Places `(N, 2)` of local maxima of at least `height` within a square of ±`reach`; of equal ones the first."""
+    top = ndimage.maximum_filter(image, 2 * reach + 1, mode="constant")
+    found = np.argwhere((image == top) & (image >= height))
+    if len(found) < 2:
+        return found
+    close = cKDTree(found).query_pairs(reach, output_type="ndarray")  # plateaus
+    return np.delete(found, np.unique(close[:, 1]), axis=0) if len(close) else found
+
+
+def _tidy(labels: LabelImage, min_area: float) -> LabelImage:
+    """Drop objects below `min_area` pixels and number the rest from 1."""
+    area = np.bincount(labels.ravel())
+    keep = area >= max(min_area, 1)
+    keep[0] = False
+    table = np.zeros(len(area), np.int32)
+    table[keep] = np.arange(1, keep.sum() + 1)
+    return np.asarray(table[labels])

@@ -33,9 +33,8 @@ class NucleiUNetSettings(Settings):
     levels: int = Field(4, ge=2, le=6, description="stages of the slim trunk; it shrinks the image 2^levels times")
     blocks: int = Field(1, ge=1, le=4, description="residual blocks per stage of the slim trunk")
     targets: Literal["mask", "maps"] = Field("maps", description="mask: foreground only (paper); maps: with distance")
-    diameter_px: tuple[float, float] = Field((15.0, 32.0), description="median diameters trained for, from and to, px")
-    threshold: float = Field(0.5, gt=0, lt=1, description="foreground probability from which a pixel belongs to a nucleus")
-    min_area_px: float = Field(20.0, ge=0, description="smaller objects are dropped, px of the network's grid")
+    diameter_px: tuple[float, float] = Field((22.0, 32.0), description="median diameters trained for, from and to, px")
+    grouping: watershed.Grouping = Field(watershed.Grouping(), description="how maps become nuclei")
 
 
 class NucleiUNet(System):
@@ -96,4 +95,6 @@ class NucleiUNet(System):
         return torch.cat([maps[:, :, :2].sigmoid(), maps[:, :, 2:4], maps[:, :, 4:].sigmoid()], dim=2)
 
     def decode(self, maps: np.ndarray, zoom: float = 1.0) -> Instances:
-        raise NotImplementedError
+        grouping = self.settings.grouping
+        group = watershed.by_votes
+        return Instances.of(np.stack([group(frame, grouping, zoom) for frame in maps]))

@@ -24,9 +24,9 @@ class SamplerSettings(Settings):
 
     crop_px: int = Field(192, ge=32, description="side of a crop, px; a multiple of the network's stride")
     batch: int = Field(8, ge=1, description="crops per batch")
-    diameter_px: tuple[float, float] = Field((11.0, 42.0), description="range the median object diameter is zoomed to, px")
-    max_zoom: float = Field(2.5, ge=1, description="no still is enlarged or shrunk more than this")
-    native: float = Field(0.4, ge=0, le=1, description="share of crops near the still's own scale")
+    diameter_px: tuple[float, float] = Field((15.0, 42.0), description="range the median object diameter is zoomed to, px")
+    max_zoom: float = Field(3.0, ge=1, description="no still is enlarged or shrunk more than this")
+    native: float = Field(0.25, ge=0, le=1, description="share of crops near the still's own scale")
     empty: float = Field(0.03, ge=0, le=1, description="share of crops that are noise without objects")
     intensity: bool = Field(True, description="vary contrast, blur, noise and clipping")
 

@@ -1,0 +1,1 @@
+"""Prediction: frames of any size through any network, tile by tile."""
