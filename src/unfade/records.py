@@ -261,12 +261,18 @@ class Instances:
 
     def labels(self, kind: Kind = "nucleus") -> LabelImage:
         """Paint the ids of one kind into `(k, Y, X)`; where masks overlap, the higher score wins."""
+        frames, height, width = self.shape
         out = np.zeros(self.shape, np.int32)
-        flat = out.reshape(self.shape[0], -1)
         order = np.argsort(np.nan_to_num(self.score, nan=-np.inf), kind="stable")
-        for n in order[self.kind[order] == KINDS.index(kind)]:
-            for first, length in self.runs[self.offset[n] : self.offset[n + 1]]:
-                flat[self.frame[n], first : first + length] = self.id[n]
+        order = order[self.kind[order] == KINDS.index(kind)]
+        counts = np.diff(self.offset)[order]
+        if counts.sum() == 0:
+            return out
+        row = np.repeat(self.offset[order] - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())
+        base = np.repeat(self.frame[order].astype(np.int64) * (height * width), counts)
+        first, length = self.runs[row, 0] + base, self.runs[row, 1]
+        pixel = np.repeat(first - np.cumsum(length) + length, length) + np.arange(length.sum())
+        out.reshape(-1)[pixel] = np.repeat(np.repeat(self.id[order], counts), length)  # the last write stays
         return out
 
     def mask(self, n: int) -> NDArray[np.bool_]:

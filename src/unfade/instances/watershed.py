@@ -15,6 +15,7 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 from skimage.segmentation import watershed
 
+from unfade.ops.relabel import drop_small
 from unfade.settings import Settings
 
 MAPS = ("foreground", "distance", "vote_y", "vote_x", "border")
@@ -78,7 +79,7 @@ class Grouping(Settings):
     """How activated maps become objects; lengths are in pixels of the network's grid."""
 
     threshold: float = Field(0.5, gt=0, lt=1, description="foreground probability of an object's pixels")
-    blur_px: float = Field(1.5, ge=0, description="Gaussian blur of the vote or distance map before peaks are sought")
+    blur_px: float = Field(2.0, ge=0, description="Gaussian blur of the vote or distance map before peaks are sought")
     reach_px: int = Field(4, ge=1, description="two peaks are at least this far apart")
     votes_px: float = Field(8.0, ge=0, description="pixels that must vote for a centre")
     min_area_px: float = Field(20.0, ge=0, description="smaller objects are dropped")
@@ -110,7 +111,7 @@ def by_votes(maps: Float, settings: Grouping, zoom: float = 1.0) -> LabelImage:
     goals, back = np.unique(goal, return_inverse=True)
     _, owner = cKDTree(peaks).query(np.stack(np.divmod(goals, shape[1]), axis=1), workers=1)
     labels.ravel()[where] = owner[back] + 1
-    return _tidy(labels, settings.min_area_px * zoom**2)
+    return drop_small(labels, settings.min_area_px * zoom**2)
 
 
 def by_distance(maps: Float, settings: Grouping, zoom: float = 1.0) -> LabelImage:
@@ -120,7 +121,7 @@ def by_distance(maps: Float, settings: Grouping, zoom: float = 1.0) -> LabelImag
     seeds = np.zeros(inside.shape, np.int32)
     peaks = _peaks(depth, round(settings.reach_px * zoom), 0.3)
     seeds[peaks[:, 0], peaks[:, 1]] = np.arange(1, len(peaks) + 1)
-    return _tidy(watershed(-depth, seeds, mask=inside).astype(np.int32), settings.min_area_px * zoom**2)
+    return drop_small(watershed(-depth, seeds, mask=inside).astype(np.int32), settings.min_area_px * zoom**2)
 
 
 def _peaks(image: Float, reach: int, height: float) -> NDArray[np.int64]:
@@ -131,13 +132,3 @@ def _peaks(image: Float, reach: int, height: float) -> NDArray[np.int64]:
         return found
     close = cKDTree(found).query_pairs(reach, output_type="ndarray")  # plateaus
     return np.delete(found, np.unique(close[:, 1]), axis=0) if len(close) else found
-
-
-def _tidy(labels: LabelImage, min_area: float) -> LabelImage:
-    """Drop objects below `min_area` pixels and number the rest from 1."""
-    area = np.bincount(labels.ravel())
-    keep = area >= max(min_area, 1)
-    keep[0] = False
-    table = np.zeros(len(area), np.int32)
-    table[keep] = np.arange(1, keep.sum() + 1)
-    return np.asarray(table[labels])

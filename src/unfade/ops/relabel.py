@@ -144,5 +144,13 @@ def remap(labels: ArrayLike, old: ArrayLike, new: ArrayLike) -> NDArray[np.int32
     return np.where(source[place] == array, target[place], np.int32(0))
 
 
+def drop_small(labels: ArrayLike, min_area: float) -> NDArray[np.int32]:
+    """Remove objects of fewer than `min_area` pixels and number the others from 1 in the order of their ids."""
+    array = checked(labels)
+    ids, area = areas(array)
+    kept = ids[area >= min_area]
+    return remap(array, kept, np.arange(1, len(kept) + 1))
+
+
 def _sums(place: Ids, weights: Ids, size: int) -> Ids:
     return np.bincount(place, weights, size).astype(np.int64)  # float64 sums of pixel counts are exact below 2**53

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from unfade.instances import watershed
+from unfade.instances.components import by_components
 from unfade.losses.crossentropy import binary_crossentropy
 from unfade.losses.overlap import dice_loss
 from unfade.models.unet import resnet18_unet, slim_unet
@@ -34,6 +35,7 @@ class NucleiUNetSettings(Settings):
     blocks: int = Field(1, ge=1, le=4, description="residual blocks per stage of the slim trunk")
     targets: Literal["mask", "maps"] = Field("maps", description="mask: foreground only (paper); maps: with distance")
     diameter_px: tuple[float, float] = Field((22.0, 32.0), description="median diameters trained for, from and to, px")
+    grouping_by: Literal["votes", "distance"] = Field("votes", description="votes: by the centre pixels point to")
     grouping: watershed.Grouping = Field(watershed.Grouping(), description="how maps become nuclei")
 
 
@@ -95,6 +97,32 @@ class NucleiUNet(System):
         return torch.cat([maps[:, :, :2].sigmoid(), maps[:, :, 2:4], maps[:, :, 4:].sigmoid()], dim=2)
 
     def decode(self, maps: np.ndarray, zoom: float = 1.0) -> Instances:
-        grouping = self.settings.grouping
-        group = watershed.by_votes
-        return Instances.of(np.stack([group(frame, grouping, zoom) for frame in maps]))
+        s = self.settings
+        group = _components if s.targets == "mask" else GROUPINGS[s.grouping_by]
+        labels = np.stack([group(frame, s.grouping, zoom) for frame in maps])
+        return Instances.of(labels, *_confidence(maps[:, 0], labels))
+
+    def probabilities(self, maps: Tensor) -> Tensor | None:
+        inside = maps[:, 0]
+        return torch.stack([1 - inside, inside], dim=1)
+
+
+GROUPINGS = {"votes": watershed.by_votes, "distance": watershed.by_distance}
+
+
+def _components(maps: np.ndarray, grouping: watershed.Grouping, zoom: float) -> np.ndarray:
+    return by_components(maps[0], grouping.threshold, grouping.min_area_px * zoom**2)
+
+
+def _confidence(inside: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean foreground probability and mean normalised entropy over each object, frame by frame, ids ascending."""
+    scores, entropies = [], []
+    for p, frame in zip(inside, labels, strict=True):
+        where = np.flatnonzero(frame)
+        owner, value = frame.ravel()[where], np.clip(p.ravel()[where].astype(np.float64), 1e-6, 1 - 1e-6)
+        entropy = -(value * np.log(value) + (1 - value) * np.log1p(-value)) / np.log(2)
+        n = int(owner.max()) + 1 if owner.size else 1
+        area = np.bincount(owner, minlength=n)[1:]
+        scores.append(np.bincount(owner, value, n)[1:] / area)
+        entropies.append(np.bincount(owner, entropy, n)[1:] / area)
+    return np.concatenate(scores).astype(np.float32), np.concatenate(entropies).astype(np.float32)

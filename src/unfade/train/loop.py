@@ -16,7 +16,8 @@ from torch.utils.data import DataLoader, Dataset, Subset
 
 from unfade.ops.device import Precision, autocast, pick_device
 from unfade.settings import Settings
-from unfade.train.checkpoint import load_progress, save_progress, save_weights
+from unfade.ops.tensorfile import write_tensors
+from unfade.train.checkpoint import load_progress, save_progress
 from unfade.train.log import Curves
 
 
@@ -63,9 +64,16 @@ Progress = Callable[[int, int, dict[str, float]], None]
 class Training:
     """A training in `folder`, resumed where an earlier one of the same folder stopped."""
 
-    def __init__(self, system: Learner, settings: TrainSettings, folder: Path, start: dict[str, Tensor] | None = None) -> None:
+    def __init__(
+        self,
+        system: Learner,
+        settings: TrainSettings,
+        folder: Path,
+        start: dict[str, Tensor] | None = None,
+        metadata: dict[str, str] | None = None,
+    ) -> None:
         torch.manual_seed(settings.seed)
-        self.system, self.settings, self.folder = system, settings, folder
+        self.system, self.settings, self.folder, self.metadata = system, settings, folder, metadata
         self.device = pick_device(settings.device)
         network = system.network()
         if start is not None:
@@ -80,7 +88,9 @@ class Training:
         self._resume()
         self.curves = Curves(folder, self.step, settings.tensorboard)
 
-    def run(self, batches: Dataset[Any], validate: Validate, metric: str, progress: Progress | None = None) -> dict[str, float]:
+    def run(
+        self, batches: Dataset[Any], validate: Validate, metric: str, progress: Progress | None = None
+    ) -> dict[str, float]:
         """Train to the end and give the validation scores of the best weights, kept as `best.safetensors`.
 
         `validate` scores a network in evaluation mode; larger `metric` is better.
@@ -105,7 +115,7 @@ class Training:
                 sums, seen, clock = {}, 0, time.monotonic()
                 if scores[metric] > self.best:
                     self.best = scores[metric]
-                    save_weights(self.folder / "best.safetensors", self.average.state_dict())
+                    write_tensors(self.folder / "best.safetensors", self.average.state_dict(), self.metadata)
             if self.step % s.save_every == 0 or last:
                 self._save()
             if last:

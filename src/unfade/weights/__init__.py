@@ -1,0 +1,1 @@
+"""Trained weights: those that ship, their passports, and loading them for a system."""
