@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from unfade.ops import relabel
-from unfade.ops.overlap import contingency
+from unfade.ops.overlap import contingency, contingency_of_instances
+from unfade.records import Instances
 
 SHAPES = st.tuples(st.integers(0, 9), st.integers(0, 9))
 IDS = st.sampled_from([0, 0, 0, 1, 2, 7, 300, 65_536, 2_000_003])
@@ -53,3 +54,16 @@ def test_many_objects_take_both_ways_of_grouping(objects: int) -> None:
     seen = contingency(a, b)
     pairs = zip(seen.ids_a[seen.i].tolist(), seen.ids_b[seen.j].tolist(), strict=True)
     assert dict(zip(pairs, seen.n.tolist(), strict=True)) == plain(a, b)
+
+
+@given(arrays(np.int32, (2, 5, 4), elements=IDS), arrays(np.int32, (2, 5, 4), elements=IDS))
+@settings(max_examples=60, deadline=None)
+def test_instances_without_overlap_are_label_images(a: np.ndarray, b: np.ndarray) -> None:
+    seen = contingency_of_instances(Instances.of(a), Instances.of(b))
+    offset = 1 << 22  # ids that differ between the frames
+    shift = offset * np.arange(2)[:, None, None]
+    same = contingency(np.where(a, a + shift, 0), np.where(b, b + shift, 0))
+    assert seen.area_a.tolist() == same.area_a.tolist()
+    assert seen.area_b.tolist() == same.area_b.tolist()
+    for name in ("i", "j", "n"):
+        assert getattr(seen, name).tolist() == getattr(same, name).tolist()

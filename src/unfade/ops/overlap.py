@@ -1,6 +1,7 @@
 """Overlap of two label images: the one place where pixels shared by objects are counted.
 
-Every IoU, Dice, share or contingency table of the project starts from `contingency`.
+Every IoU, Dice, share or contingency table of the project starts from `contingency`, or from
+`contingency_of_instances` where masks may overlap.
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
 
 from unfade.errors import ShapeError
 from unfade.ops.relabel import Ids, checked, runs, totals
+from unfade.records import KINDS, Instances
 
 Share = NDArray[np.float64]
 
@@ -90,3 +93,44 @@ def _grouped(key: Ids, weight: Ids, size: int) -> tuple[Ids, Ids]:
         return found, total[found]
     found, place = np.unique(key, return_inverse=True)
     return found, np.bincount(place, weight, len(found)).astype(np.int64)
+
+
+def contingency_of_instances(a: Instances, b: Instances) -> Overlap:
+    """Count the pixels that every object of `a` shares with every object of `b`, where masks may overlap each other.
+
+    The "ids" of the result are the places 0..N-1 of the objects in their records, as ids may stand twice there.
+    Objects of different frames or kinds share nothing. Label images take part as `Instances.of(labels)`.
+
+    Raises
+    ------
+    ShapeError
+        If the two blocks differ in shape.
+    """
+    if a.shape != b.shape:
+        raise ShapeError(f"Overlap needs two blocks of one shape, got {a.shape} and {b.shape}.")
+    in_a, in_b = _membership(a), _membership(b)
+    shared = (in_a @ in_b.T).tocoo()
+    order = np.lexsort((shared.col, shared.row))
+    return Overlap(
+        ids_a=np.arange(len(a)),
+        ids_b=np.arange(len(b)),
+        area_a=np.diff(in_a.indptr).astype(np.int64),
+        area_b=np.diff(in_b.indptr).astype(np.int64),
+        i=shared.row[order].astype(np.int64),
+        j=shared.col[order].astype(np.int64),
+        n=shared.data[order].astype(np.int64),
+    )
+
+
+def _membership(objects: Instances) -> sparse.csr_array[np.int64, tuple[int, int]]:
+    """One row per object, one column per pixel of each frame and kind; 1 where the object has the pixel."""
+    frames, height, width = objects.shape
+    owner = np.repeat(np.arange(len(objects)), np.diff(objects.offset))
+    first, length = objects.runs[:, 0], objects.runs[:, 1]
+    plane = objects.kind.astype(np.int64) * frames + objects.frame
+    start = first + plane[owner] * (height * width)
+    within = np.arange(int(length.sum())) - np.repeat(np.cumsum(length) - length, length)
+    pixel = np.repeat(start, length) + within
+    rows = np.concatenate([[0], np.cumsum(np.bincount(owner, length, len(objects)))]).astype(np.int64)
+    shape = (len(objects), len(KINDS) * frames * height * width)
+    return sparse.csr_array((np.ones(len(pixel), np.int64), pixel, rows), shape=shape)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from unfade.errors import ShapeError
-from unfade.ops.overlap import contingency
+from unfade.ops.overlap import contingency, contingency_of_instances
+from unfade.records import Instances
 
 A = np.array([[7, 7, 0, 0], [7, 7, 0, 9], [0, 0, 0, 9]])
 B = np.array([[0, 3, 3, 0], [0, 3, 3, 3], [5, 0, 0, 0]])
+
+COLUMNS = ("frame", "id", "kind", "box", "runs", "score", "u_total", "u_data", "u_model")
 
 
 def test_counts_of_a_drawn_case() -> None:
@@ -77,3 +82,35 @@ def test_views_need_not_be_contiguous() -> None:
 def test_bad_input_is_refused(a: np.ndarray, b: np.ndarray, text: str) -> None:
     with pytest.raises(ShapeError, match=text):
         contingency(a, b)
+
+
+def test_masks_that_overlap_each_other() -> None:
+    """Two copies of the objects of A in one record: each shares with B what A shares."""
+    once = Instances.of(A)
+    twice = replace(
+        once,
+        **{name: np.concatenate([getattr(once, name)] * 2) for name in COLUMNS},
+        offset=np.concatenate([once.offset, once.offset[-1] + once.offset[1:]]),
+    )
+    seen = contingency_of_instances(twice, Instances.of(B))
+    assert seen.shared().tolist() == [[2, 0], [1, 0], [2, 0], [1, 0]]
+    assert seen.area_a.tolist() == [4, 2, 4, 2]
+    itself = contingency_of_instances(twice, twice)
+    assert itself.shared().tolist() == [[4, 0, 4, 0], [0, 2, 0, 2], [4, 0, 4, 0], [0, 2, 0, 2]]
+
+
+def test_kinds_share_nothing() -> None:
+    seen = contingency_of_instances(Instances.of(A), Instances.of(A, kind="cell"))
+    assert len(seen.n) == 0
+    assert seen.area_b.tolist() == [4, 2]
+
+
+def test_blocks_of_different_shape_are_refused() -> None:
+    with pytest.raises(ShapeError, match="one shape"):
+        contingency_of_instances(Instances.of(A), Instances.of(B[:, :3]))
+
+
+def test_records_without_objects() -> None:
+    none = Instances.of(0 * A)
+    assert contingency_of_instances(none, none).iou().shape == (0, 0)
+    assert contingency_of_instances(Instances.of(A), none).iou().shape == (2, 0)
