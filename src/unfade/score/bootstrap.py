@@ -69,7 +69,7 @@ def mean_figure(
     value = float(known.mean()) if len(known) else float("nan")
     span = None
     if plan is not None:
-        span = interval_of_sums(known[:, None], lambda sums: sums[:, 0] / len(known), of.removesuffix("s"), plan)
+        span = interval_of_sums(known[:, None], lambda sums: sums[:, 0] / len(known), of, plan)
     return Figure(value, len(known), of, how, span)
 
 

@@ -156,7 +156,7 @@ def _pooled(counts: Array, part: Array, whole: Array, how: dict[str, Setting], p
     total = counts.sum(axis=0)
     span = None
     if plan is not None:
-        span = interval_of_sums(counts, lambda sums: quotient(sums @ part, sums @ whole), "image", plan)
+        span = interval_of_sums(counts, lambda sums: quotient(sums @ part, sums @ whole), "images", plan)
     return Figure(ratio(float(total @ part), float(total @ whole)), int(total[0] + total[2]), TRUE, how, span)
 
 
@@ -172,7 +172,7 @@ def _mean_pooled(table: Array, how: dict[str, Setting], plan: Plan | None) -> Fi
     flat = table.reshape(len(table), shape[0] * shape[1])
     total = flat.sum(axis=0)
     count = int(total[0] + total[2])
-    span = None if plan is None else interval_of_sums(flat, mean_ap, "image", plan)
+    span = None if plan is None else interval_of_sums(flat, mean_ap, "images", plan)
     return Figure(float(mean_ap(total[None])[0]), count, TRUE, {**how, "iou": "mean over thresholds"}, span)
 
 

@@ -118,7 +118,7 @@ def score_ranking(
         ranked = [rank(overlap, score, threshold) for overlap, score in kept]
         truths = sum(image.truths for image in ranked)
         how: dict[str, Setting] = {"matcher": "greedy by score", "iou": threshold, "strict": False, "ranking": ranking}
-        span = None if plan is None else interval(len(ranked), partial(_drawn_ap, ranked), "image", plan)
+        span = None if plan is None else interval(len(ranked), partial(_drawn_ap, ranked), "images", plan)
         coco: dict[str, Setting] = {**how, "curve": "pooled, 101 recalls"}
         name = f"mAP@{threshold:.2f} ({ranking})"
         figures[f"{name} coco"] = Figure(ap_coco(ranked), truths, "objects of the truth", coco, span)

@@ -25,7 +25,7 @@ class Interval:
     level: float  # 0.95: 95 of 100 drawn figures lie inside
     draws: int
     units: int  # how many units were drawn from
-    unit: str  # what one unit is: "sequence", "object", "image"
+    unit: str  # what was drawn, in the plural: "sequences", "objects", "images"
     seed: int
 
 

@@ -15,25 +15,25 @@ VALUES = np.random.default_rng(5).normal(3, 2, 400)
 
 
 def test_interval_of_a_mean_is_near_theory() -> None:
-    span = interval_of_sums(VALUES[:, None], lambda s: s[:, 0] / 400, "object", Plan(draws=4000, level=0.9, seed=1))
+    span = interval_of_sums(VALUES[:, None], lambda s: s[:, 0] / 400, "objects", Plan(draws=4000, level=0.9, seed=1))
     half = 1.6449 * VALUES.std() / math.sqrt(400)
     assert span.low == pytest.approx(VALUES.mean() - half, abs=0.02)
     assert span.high == pytest.approx(VALUES.mean() + half, abs=0.02)
-    assert (span.units, span.unit, span.draws, span.level, span.seed) == (400, "object", 4000, 0.9, 1)
+    assert (span.units, span.unit, span.draws, span.level, span.seed) == (400, "objects", 4000, 0.9, 1)
 
 
 @pytest.mark.parametrize("block", [1, 3000, 1 << 22])
 def test_fast_and_general_way_agree(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     plan = Plan(draws=50, seed=9)
-    expected = interval(400, lambda rows: float(VALUES[rows].mean()), "object", plan)
+    expected = interval(400, lambda rows: float(VALUES[rows].mean()), "objects", plan)
     monkeypatch.setattr(bootstrap, "BLOCK", block)
-    seen = interval_of_sums(VALUES[:, None], lambda s: s[:, 0] / 400, "object", plan)
+    seen = interval_of_sums(VALUES[:, None], lambda s: s[:, 0] / 400, "objects", plan)
     assert (seen.low, seen.high) == pytest.approx((expected.low, expected.high), abs=1e-12)
 
 
 def test_seed_decides_the_draws() -> None:
     def span(seed: int) -> tuple[float, float]:
-        seen = interval_of_sums(VALUES[:, None], lambda s: s[:, 0] / 400, "object", Plan(draws=60, seed=seed))
+        seen = interval_of_sums(VALUES[:, None], lambda s: s[:, 0] / 400, "objects", Plan(draws=60, seed=seed))
         return seen.low, seen.high
 
     assert span(4) == span(4)
@@ -42,12 +42,12 @@ def test_seed_decides_the_draws() -> None:
 
 def test_draws_without_a_figure_are_left_out() -> None:
     table = np.array([[1.0, 2.0], [0.0, 0.0]])  # drawing the second unit twice gives 0/0
-    span = interval_of_sums(table, lambda s: quotient(s[:, 0], s[:, 1]), "image", Plan(draws=200))
+    span = interval_of_sums(table, lambda s: quotient(s[:, 0], s[:, 1]), "images", Plan(draws=200))
     assert (span.low, span.high) == (0.5, 0.5)
 
 
 def test_no_units() -> None:
-    assert math.isnan(interval(0, lambda rows: 1.0, "image").low)
+    assert math.isnan(interval(0, lambda rows: 1.0, "images").low)
     figure = mean_figure([float("nan")], "images", {}, Plan())
     assert figure.count == 0
     assert math.isnan(figure.value)

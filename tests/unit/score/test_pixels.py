@@ -66,7 +66,7 @@ def test_mean_over_images_and_pooled() -> None:
     assert scores["Dice pooled"].count == 24
     span = scores["Dice"].interval
     assert span is not None
-    assert (span.low, span.high, span.units, span.unit) == (pytest.approx(4 / 7), 1, 2, "image")
+    assert (span.low, span.high, span.units, span.unit) == (pytest.approx(4 / 7), 1, 2, "images")
 
 
 def test_no_images() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from unfade.score.result import Figure, Interval, Scores
 
-SPAN = Interval(low=0.4, high=float("nan"), level=0.95, draws=100, units=3, unit="sequence", seed=1)
+SPAN = Interval(low=0.4, high=float("nan"), level=0.95, draws=100, units=3, unit="sequences", seed=1)
 SEG = Figure(0.5, 12, "objects of the truth", {"matcher": "majority", "strict": True}, SPAN)
 CT = Figure(float("nan"), 0, "complete tracks")
 
