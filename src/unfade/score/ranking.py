@@ -4,7 +4,8 @@ The ranking score is free: paper imperfect, 4.1, takes the softmax score, mAP (s
 mAP (ent), for which `-entropy` is handed in. The paper does not say how its precision-recall curve is summed up, so
 both usual ways are here and are named: `coco` (all images in one list, precision read at 101 recalls: Lin et al., ECCV
 2014, and its evaluation code) and `per image` (exact area under the curve of each image, mean over images: what the
-Mask R-CNN code does on which the paper builds). In every overlap `a` is the prediction and `b` the truth.
+Mask R-CNN code does on which the paper builds, but for its letting the object of the first-ranked prediction be found
+twice). In every overlap `a` is the prediction and `b` the truth.
 """
 
 from __future__ import annotations

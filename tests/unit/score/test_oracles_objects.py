@@ -1,0 +1,121 @@
+"""Object, pixel, boundary and calibration scores equal those of other implementations, to 1e-9."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+
+from tests.conftest import ROOT
+from tests.oracles.object_cases import REAL, Case, checksum, classes, made, ranking, real, samples
+from tests.unit.score.scenes import WAYS
+from unfade.ops.overlap import contingency
+from unfade.score.boundaries import hausdorff, hausdorff_95, surface_distance
+from unfade.score.calibration import reliability, top_class
+from unfade.score.detection import Counts, count_objects
+from unfade.score.pixels import confusion
+from unfade.score.ranking import ap_coco, rank
+
+EXACT = 1e-9
+MADE = sorted(made())
+NAMES = MADE + [f"{file} {way}" for file, _, _ in REAL for way in WAYS]
+
+
+def oracle(name: str) -> dict[str, Any]:
+    (path,) = (ROOT / "tests" / "oracles").glob(f"{name}-*.json")
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
+
+
+@pytest.fixture(scope="module")
+def made_cases() -> dict[str, Case]:
+    return made()
+
+
+@pytest.fixture(scope="module")
+def real_cases(data_root: Path) -> dict[str, Case]:
+    return real(data_root, tifffile.imread)
+
+
+@pytest.fixture(params=NAMES)
+def named(request: pytest.FixtureRequest) -> tuple[str, Case]:
+    """Each case; those of real data skip where the data are absent."""
+    name = request.param
+    return name, request.getfixturevalue("made_cases" if name in MADE else "real_cases")[name]
+
+
+def expected(tool: str, named: tuple[str, Case]) -> Any:
+    """What the other implementation gave for the same pixels."""
+    name, case = named
+    entry = oracle(tool)["cases"][name]
+    assert entry["input"] == checksum(case), "the inputs have changed: run make_objects.py again"
+    return entry["figures"]
+
+
+def test_matching_equals_stardist(named: tuple[str, Case]) -> None:
+    head = oracle("stardist")
+    for (prediction, truth), rows in zip(named[1], expected("stardist", named), strict=True):
+        for threshold, row in zip(head["thresholds"], rows, strict=True):
+            other = dict(zip(head["columns"], row, strict=True))
+            seen = count_objects(prediction, truth, threshold, strict=False)
+            assert (seen.tp, seen.fp, seen.fn) == (other["tp"], other["fp"], other["fn"])
+            ours = {
+                "precision": seen.precision(),
+                "recall": seen.recall(),
+                "accuracy": seen.ap(),
+                "f1": seen.f1(),
+                "panoptic_quality": seen.pq(),
+                "mean_matched_score": seen.matched_iou(),
+            }
+            for name, value in ours.items():  # it gives 0 where 0/0 is not defined here
+                assert (0 if math.isnan(value) else value) == pytest.approx(other[name], abs=EXACT)
+
+
+def test_ranked_precision_equals_pycocotools(named: tuple[str, Case]) -> None:
+    for threshold, other in expected("pycocotools", named).items():
+        images = [rank(contingency(p, t), ranking(p), float(threshold)) for p, t in named[1]]
+        assert ap_coco(images) == pytest.approx(other, abs=EXACT)
+
+
+def test_panoptic_quality_equals_torchmetrics(named: tuple[str, Case]) -> None:
+    total = sum((count_objects(p, t, 0.5, strict=True) for p, t in named[1]), Counts())
+    assert total.pq() == pytest.approx(expected("torchmetrics", named), abs=EXACT)
+
+
+def test_pixels_equal_scikit_learn(named: tuple[str, Case]) -> None:
+    for pair, other in zip(named[1], expected("scikit-learn", named), strict=True):
+        seen = confusion(*pair)
+        for name, value in other.items():
+            ours = getattr(seen, name)()
+            assert ours == pytest.approx(value, abs=EXACT) if value is not None else math.isnan(ours)
+
+
+def test_distances_equal_monai(named: tuple[str, Case]) -> None:
+    """Only to 1e-6: its distances are float32."""
+    pairs = [(p, t) for p, t in named[1] if p.any() and t.any()]
+    for pair, other in zip(pairs, expected("monai", named), strict=True):
+        for measure in (hausdorff, hausdorff_95, surface_distance):
+            assert measure(*pair) == pytest.approx(other[measure.__name__], rel=1e-6)
+
+
+def test_calibration_errors_equal_torchmetrics() -> None:
+    """Several classes only to 1e-7: there it rounds the confidences to float32."""
+    other = oracle("torchmetrics")["calibration"]
+    for seed, (ece, mce, several) in enumerate(zip(other["ece"], other["mce"], other["multiclass"], strict=True)):
+        seen = reliability(*samples(seed), bins=15)
+        assert seen.ece() == pytest.approx(ece, abs=EXACT)
+        assert seen.mce() == pytest.approx(mce, abs=EXACT)
+        assert reliability(*top_class(*classes(seed)), bins=15).ece() == pytest.approx(several, abs=1e-7)
+
+
+def test_reliability_curve_equals_scikit_learn() -> None:
+    for seed, (accuracy, confidence) in enumerate(oracle("scikit-learn")["calibration"]):
+        seen = reliability(*samples(seed), bins=15)
+        used = seen.count > 0
+        np.testing.assert_allclose(seen.accuracy[used], accuracy, atol=EXACT)
+        np.testing.assert_allclose(seen.confidence[used], confidence, atol=EXACT)
