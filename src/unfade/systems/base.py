@@ -23,6 +23,7 @@ class System(ABC):
     name: ClassVar[str]
     settings_type: ClassVar[type[Settings]]
     presets: ClassVar[dict[str, dict[str, Any]]]
+    of_network: ClassVar[frozenset[str]]  # settings that fix the build of the network, so that weights decide them
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings

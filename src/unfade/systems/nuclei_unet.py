@@ -48,6 +48,7 @@ class NucleiUNet(System):
         "default": {},
         "paper": {"trunk": "resnet18", "targets": "mask"},
     }
+    of_network: ClassVar[frozenset[str]] = frozenset({"trunk", "width", "levels", "blocks", "targets"})
     settings: NucleiUNetSettings
 
     @property

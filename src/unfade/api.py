@@ -1,0 +1,158 @@
+"""The verbs as Python functions. The command line and the viewer call these and nothing beneath them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from unfade.records import Labels, Lineage, Movie, Table
+
+if TYPE_CHECKING:
+    from unfade.link import LinkSettings
+    from unfade.measure import MeasureSettings
+    from unfade.pipeline.folder import RunFolder
+    from unfade.pipeline.settings import RunSettings
+    from unfade.pipeline.training import TrainingSettings
+
+Progress = Callable[[str, int, int], None]
+MovieLike = Movie | np.ndarray | str | Path
+
+
+def open_movie(source: MovieLike, **options: Any) -> Movie:
+    """A movie from a file, a folder, an array `(T, Y, X)` or `(T, C, Y, X)`, or a movie as it is.
+
+    `options` are those of `unfade.data.ReadSettings`: `axes`, `project`, `z`, `pixel_um`, `interval_s`, `frames`.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read.
+    """
+    if isinstance(source, Movie):
+        return source
+    if isinstance(source, np.ndarray):
+        return Movie.of(source)
+    from unfade import data
+
+    return data.open_movie(Path(source), data.ReadSettings.parse(options))
+
+
+def run(
+    source: str | Path, out: str | Path, settings: RunSettings | None = None, progress: Progress | None = None
+) -> RunFolder:
+    """Movie to labels, tracks, measurements and report in the folder `out`; a killed run goes on where it stopped.
+
+    Raises
+    ------
+    UnfadeError
+        If the movie, the settings, the weights or the folder cannot be used; the text says what to do.
+    """
+    from unfade.pipeline import running
+    from unfade.pipeline.settings import RunSettings
+    from unfade.pipeline.training import TrainingSettings
+
+    return running.run(Path(source), Path(out), settings or RunSettings(), progress)
+
+
+def segment(
+    source: MovieLike,
+    channel: str | int = 0,
+    *,
+    system: str = "nuclei-unet",
+    weights: str | Path | None = None,
+    diameter: float | Literal["auto"] = "auto",
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> Labels:
+    """Labels `(T, Y, X)` of one channel, every frame by itself: ids mean nothing from frame to frame.
+
+    `diameter` is the median diameter of the objects in pixels; `auto` lets the network measure it.
+
+    Raises
+    ------
+    UnfadeError
+        If the movie, the channel or the weights cannot be used.
+    """
+    from unfade.data.frames import check_frame
+    from unfade.pipeline import segmenting
+    from unfade.pipeline.settings import PredictSettings, SystemSettings
+
+    movie = open_movie(source)
+    number = movie.channel(channel)
+    how = PredictSettings.parse({"diameter": diameter, "device": device})
+    chosen = SystemSettings.parse({"name": system, "weights": None if weights is None else str(weights)})
+    predictor = segmenting.open_predictor(*segmenting.open_system(chosen), how)
+    zoom = segmenting.find_diameter(predictor, movie, number, how).zoom
+    stage = segmenting.SegmentStage(predictor, number, zoom)
+    out = np.zeros((len(movie), *movie.shape[2:]), np.int32)
+    for t in range(len(movie)):
+        frame = movie.frame(t)
+        check_frame(frame, t)
+        _, found = stage.push(t, frame)
+        out[t] = found[0].labels()[0]
+        if progress is not None:
+            progress("segment", t + 1, len(movie))
+    return Labels.of(out, calibration=movie.calibration)
+
+
+def track(
+    labels: Labels | np.ndarray, settings: LinkSettings | None = None, progress: Progress | None = None
+) -> tuple[Labels, Lineage]:
+    """Labels whose values are track ids, and the lineage, from labels `(T, Y, X)` of single frames.
+
+    Raises
+    ------
+    ShapeError
+        If the labels are no integer images.
+    """
+    from unfade.link import LinkSettings
+    from unfade.pipeline import linking
+
+    given = labels if isinstance(labels, Labels) else Labels.of(labels)
+    lineage = linking.link_frames(given.frames(), len(given), settings or LinkSettings(), progress)
+    out = np.zeros(given.shape, np.int32)
+    for t, image in enumerate(linking.as_tracks(given.frames(), lineage, len(given))):
+        out[t] = image
+    return Labels.of(out, given.kind, given.calibration), lineage
+
+
+def measure(
+    source: MovieLike,
+    labels: Labels | np.ndarray,
+    settings: MeasureSettings | None = None,
+    progress: Progress | None = None,
+) -> Table:
+    """One row per object and frame: shape, intensities of every channel, nucleus/ring ratios.
+
+    Raises
+    ------
+    ShapeError
+        If movie and labels do not fit together.
+    """
+    from unfade.measure import MeasureSettings
+    from unfade.pipeline import measuring
+
+    movie = open_movie(source)
+    given = labels if isinstance(labels, Labels) else Labels.of(labels)
+    return measuring.measure_labels(movie, given, settings or MeasureSettings(), progress)
+
+
+def train(
+    data: str | Path,
+    out: str | Path,
+    settings: TrainingSettings | None = None,
+    progress: Callable[[int, int, dict[str, float]], None] | None = None,
+) -> dict[str, float]:
+    """Train a system on a folder of images and masks; best weights and curves go to `out`. Gives validation scores.
+
+    Raises
+    ------
+    UnfadeError
+        If data, settings or folder cannot be used.
+    """
+    from unfade.pipeline import training
+
+    return training.train(Path(data), Path(out), settings or training.TrainingSettings(), progress)

@@ -1,0 +1,38 @@
+"""The application: every verb is a file of this folder."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+import unfade
+from unfade.cli import info, models, run, train
+
+app = typer.Typer(
+    name="unfade",
+    help="Segment, track, repair and measure cells in live-cell movies, also while their signal fades.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(unfade.__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    pass
+
+
+app.command("run")(run.run)
+app.command("info")(info.info)
+app.command("models")(models.models)
+app.command("train")(train.train)

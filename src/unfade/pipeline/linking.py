@@ -1,0 +1,81 @@
+"""Second stage of a run: objects of all frames to tracks, and label images that hold the track ids."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from unfade.data.outputs import replacing
+from unfade.data.zarr import LabelWriter
+from unfade.errors import OutputError
+from unfade.link import LinkSettings
+from unfade.link.cleanup import clean
+from unfade.ops.relabel import remap
+from unfade.pipeline.segmenting import frame_path, read_instances
+from unfade.records import Calibration, LabelImage, Lineage
+from unfade.registry import load
+
+Progress = Callable[[str, int, int], None]
+VERSION = 1
+ARRAYS = ("frame", "label", "track", "confidence", "parents")
+
+
+def link_frames(
+    frames: Iterator[LabelImage], count: int, settings: LinkSettings, progress: Progress | None = None
+) -> Lineage:
+    """Tracks of label images in order; false divisions and short tracks are cleaned up afterwards."""
+    linker: Any = load("linkers", settings.linker)(settings)
+    state = linker.start()
+    for t, labels in enumerate(frames):
+        state, _ = linker.push(state, labels)
+        if progress is not None:
+            progress("link", t + 1, count)
+    return clean(linker.finish(state), settings)
+
+
+def seen_labels(folder: Path, count: int) -> Iterator[LabelImage]:
+    """Flat label images of the segmented frames in order."""
+    for t in range(count):
+        yield read_instances(frame_path(folder, t)).labels()[0]
+
+
+def as_tracks(frames: Iterator[LabelImage], lineage: Lineage, count: int) -> Iterator[LabelImage]:
+    """Label images whose values are track ids; objects without a track are left out."""
+    order = np.argsort(lineage.frame, kind="stable")
+    bounds = np.searchsorted(lineage.frame[order], np.arange(count + 1))
+    for t, labels in enumerate(frames):
+        nodes = order[bounds[t] : bounds[t + 1]]
+        yield remap(labels, lineage.label[nodes], lineage.track[nodes])
+
+
+def write_track_labels(
+    path: Path, frames: Iterator[LabelImage], shape: tuple[int, int, int], lineage: Lineage, calibration: Calibration
+) -> None:
+    """Write label images whose values are track ids."""
+    with LabelWriter(path, shape, calibration=calibration) as writer:
+        for t, image in enumerate(as_tracks(frames, lineage, shape[0])):
+            writer.write(t, image)
+
+
+def write_lineage(path: Path, lineage: Lineage) -> None:
+    """Write a lineage as plain arrays, complete or not at all."""
+    with replacing(path) as part, part.open("wb") as file:
+        np.savez(file, **{name: getattr(lineage, name) for name in ARRAYS})
+
+
+def read_lineage(path: Path) -> Lineage:
+    """Read what `write_lineage` wrote.
+
+    Raises
+    ------
+    OutputError
+        If the file is missing or damaged.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as found:
+            return Lineage(**{name: found[name] for name in ARRAYS})
+    except (OSError, ValueError, KeyError) as error:
+        raise OutputError(f"{path} is missing or damaged ({error}); run again.") from None

@@ -1,0 +1,80 @@
+"""Third stage of a run: tables of objects and tracks, written chunk by chunk so that memory does not grow with time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from unfade.data import open_labels
+from unfade.data.table import TableWriter, write_csv
+from unfade.errors import ShapeError
+from unfade.measure import MeasureSettings, ObjectMeasurer, track_table
+from unfade.pipeline.folder import RunFolder
+from unfade.pipeline.linking import read_lineage
+from unfade.pipeline.segmenting import frame_path, read_instances
+from unfade.records import Labels, Lineage, Movie, Table
+
+Progress = Callable[[str, int, int], None]
+
+
+def measure_into(
+    folder: RunFolder,
+    movie: Movie,
+    channels: tuple[int, ...],
+    settings: MeasureSettings,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Measure every object of every frame at the movie's own resolution, then every track; give counts."""
+    lineage, labels = read_lineage(folder.lineage), open_labels(folder.labels)
+    stage = ObjectMeasurer(settings, tuple((c, movie.channels[c]) for c in channels), movie.calibration)
+    state = stage.start()
+    order = np.argsort(lineage.frame, kind="stable")
+    bounds = np.searchsorted(lineage.frame[order], np.arange(len(movie) + 1))
+    with TableWriter(folder.objects, stage.empty_table(), stage.units()) as writer:
+        for t in range(len(movie)):
+            nodes = order[bounds[t] : bounds[t + 1]]
+            sure = _confidence(folder, lineage, t, nodes)
+            state, rows = stage.push(state, (t, movie.frame(t), labels.frame(t), sure))
+            for part in rows:
+                writer.append(part)
+            if progress is not None:
+                progress("measure", t + 1, len(movie))
+    objects = pd.read_parquet(folder.objects)
+    tracks = track_table(objects, lineage.tracks(), movie.calibration)
+    write_csv(tracks, folder.tracks)
+    rings = [c for c in objects.columns if c.startswith("ratio_")]
+    return {"objects": len(objects), "empty_rings": int(objects[rings[0]].isna().sum()) if rings else 0}
+
+
+def _confidence(folder: RunFolder, lineage: Lineage, t: int, nodes: np.ndarray) -> dict[int, float]:
+    """Confidence of every track seen in frame `t`: one minus the mean uncertainty of its object."""
+    found = read_instances(frame_path(folder.instances, t))
+    by_label = dict(zip(found.id.tolist(), (1 - found.u_total).tolist(), strict=True))
+    return {
+        int(k): by_label[int(n)] for k, n in zip(lineage.track[nodes], lineage.label[nodes], strict=True)
+    }
+
+
+def measure_labels(
+    movie: Movie, labels: Labels, settings: MeasureSettings, progress: Progress | None = None
+) -> Table:
+    """Measure labels that come from anywhere; all channels, confidences unknown.
+
+    Raises
+    ------
+    ShapeError
+        If movie and labels differ in frames or size.
+    """
+    if labels.shape != (len(movie), *movie.shape[2:]):
+        raise ShapeError(f"The labels are {labels.shape} but the movie has frames {(len(movie), *movie.shape[2:])}.")
+    stage = ObjectMeasurer(settings, tuple(enumerate(movie.channels)), movie.calibration)
+    state, parts = stage.start(), [stage.empty_table()]
+    for t in range(len(movie)):
+        state, rows = stage.push(state, (t, movie.frame(t), labels.frame(t), None))
+        parts.extend(part for part in rows if len(part))
+        if progress is not None:
+            progress("measure", t + 1, len(movie))
+    return Table(pd.concat(parts[1:] or parts, ignore_index=True), stage.units())

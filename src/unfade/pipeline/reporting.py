@@ -1,0 +1,68 @@
+"""Last stage of a run: the page for people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from unfade.data import open_labels
+from unfade.pipeline.folder import RunFolder
+from unfade.records import Movie
+from unfade.report.attention import worth_a_look
+from unfade.report.content import ReportContent, Rescaling, Snapshot
+from unfade.report.page import write
+from unfade.report.pictures import spread
+
+VERSION = 1
+SNAPSHOTS = 4
+
+
+def report_into(
+    folder: RunFolder, movie: Movie, channel: int, measured: tuple[int, ...], manifest: dict[str, Any]
+) -> dict[str, Any]:
+    """Write `report.html` from the tables and a few frames."""
+    objects, tracks = pd.read_parquet(folder.objects), pd.read_csv(folder.tracks)
+    labels = open_labels(folder.labels)
+    columns = [c for c in objects.columns if c.startswith("ratio_")]
+    ratios = tuple(zip(columns, (movie.channels[c] for c in measured), strict=True))
+    shots = [Snapshot(t, movie.frame(t, channel), labels.frame(t)) for t in spread(len(movie), SNAPSHOTS)]
+    write(
+        folder.report,
+        ReportContent(
+            title=movie.source.name if movie.source is not None else "movie",
+            shape=movie.shape,
+            channels=movie.channels,
+            calibration=movie.calibration,
+            objects=objects,
+            tracks=tracks,
+            source=manifest["input"]["path"],
+            ratios=ratios,
+            snapshots=shots,
+            snapshot_channel=movie.channels[channel],
+            attention=worth_a_look(objects, tracks, len(movie), tuple(columns)),
+            rescaling=_rescaling(manifest),
+            manifest=manifest,
+            notes=_notes(movie, manifest, len(objects)),
+        ),
+    )
+    return {}
+
+
+def _rescaling(manifest: dict[str, Any]) -> Rescaling:
+    found = manifest["diameter"]
+    low, high = manifest["system"]["settings"]["diameter_px"]
+    how = {"given": "The diameter was given.", "measured": "The network measured the diameter itself."}
+    return Rescaling(found["zoom"], found["px"], (low, high), how.get(found["origin"], "No object was found."))
+
+
+def _notes(movie: Movie, manifest: dict[str, Any], objects: int) -> tuple[str, ...]:
+    notes = list(movie.notes)
+    if len(movie) == 1:
+        notes.append("The movie has one frame: there is nothing to link.")
+    if objects == 0:
+        notes.append("No object was found in any frame.")
+    empty = manifest["stages"]["measure"].get("empty_rings", 0)
+    if empty:
+        notes.append(f"{empty} of {objects} objects have no room for a cytoplasm ring; their ratios are missing.")
+    return tuple(notes)

@@ -1,0 +1,48 @@
+"""Settings of a whole run, one table per stage, as they stand in `run.toml`."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from unfade.data import ReadSettings
+from unfade.link import LinkSettings
+from unfade.measure import MeasureSettings
+from unfade.ops.device import Precision
+from unfade.settings import Settings
+
+
+class InputSettings(Settings):
+    """Which part of the movie is used, and for what."""
+
+    read: ReadSettings = Field(ReadSettings(), description="axes, projection, calibration and window of frames")
+    segment_channel: str = Field("0", description="channel that is segmented, by name or index")
+    measure_channels: tuple[str, ...] = Field((), description="channels that are measured; empty = all")
+
+
+class SystemSettings(Settings):
+    """Which system finds the cells."""
+
+    name: str = Field("nuclei-unet", description="a registered system")
+    weights: str | None = Field(None, description="shipped name or path of the weights; unset = the system's default")
+    settings: dict[str, Any] = Field({}, description="settings of the system that differ from those in the weights")
+
+
+class PredictSettings(Settings):
+    """How the network is run."""
+
+    diameter: float | Literal["auto"] = Field("auto", description="median diameter of the objects, px; auto = measured")
+    device: str = Field("auto", description="auto | cpu | cuda | mps")
+    precision: Precision = Field("auto", description="auto | float32 | bfloat16")
+    tile_px: int = Field(1024, ge=128, description="largest side of a tile as the network sees it, px")
+
+
+class RunSettings(Settings):
+    """Everything that decides the result of `unfade run`."""
+
+    input: InputSettings = InputSettings()
+    system: SystemSettings = SystemSettings()
+    predict: PredictSettings = PredictSettings()
+    link: LinkSettings = LinkSettings()
+    measure: MeasureSettings = MeasureSettings()

@@ -1,0 +1,121 @@
+"""Training joined: data of a folder, the one loop, validation by what users care for, weights that know their system."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import Field
+from torch import nn
+
+from unfade.datasets.reading import read_training_folder
+from unfade.datasets.stills import Still
+from unfade.errors import MissingInputError, OutputError, SettingsError, TruthError
+from unfade.ops.device import Precision, pick_device
+from unfade.ops.tensorfile import read_tensors
+from unfade.predict.diameter import zoom_for
+from unfade.predict.frames import FramePredictor
+from unfade.registry import load
+from unfade.score.detection import count_objects
+from unfade.settings import Settings, read_toml, write_toml
+from unfade.train.loop import Training, TrainSettings
+from unfade.train.sampler import CropSampler, SamplerSettings
+from unfade.weights.catalogue import card, load_weights
+
+Progress = Callable[[int, int, dict[str, float]], None]
+THRESHOLDS = (0.5, 0.75)
+
+
+class TrainingSettings(Settings):
+    """Everything that decides a training."""
+
+    system: str = Field("nuclei-unet", description="a registered system")
+    preset: str = Field("default", description="a preset of the system")
+    weights: str | None = Field(None, description="weights to start from; unset = random start")
+    settings: dict[str, Any] = Field({}, description="settings of the system that differ from the preset")
+    sampler: SamplerSettings = SamplerSettings()
+    train: TrainSettings = TrainSettings()
+
+
+def train(folder: Path, out: Path, settings: TrainingSettings, progress: Progress | None = None) -> dict[str, float]:
+    """Train a system on a data folder; weights, curves and checkpoints go to `out`. Gives the best validation scores.
+
+    Raises
+    ------
+    InputError, TruthError
+        If the data cannot be used.
+    SettingsError
+        If `out` holds a training with other settings.
+    """
+    stills = read_training_folder(folder)
+    parts = {part: [s for s in stills if s.part == part] for part in ("train", "val")}
+    if not parts["train"]:
+        raise MissingInputError(f"{folder} has no image in its training part.")
+    if not any(s.labels.any() for s in parts["train"]):
+        raise TruthError(f"No mask of the training part of {folder} holds an object.")
+    system, start = open_training(settings)
+    _claim(out, settings)
+    loop = Training(system, settings.train, out, start, card(system.name, system.settings.plain()))
+    batches = CropSampler(parts["train"], system, settings.sampler, settings.train.seed, settings.train.steps)
+    held = parts["val"] or parts["train"]
+
+    def validate(network: nn.Module) -> dict[str, float]:
+        return score_stills(system, network, held, settings.train.device, settings.train.precision)
+
+    return loop.run(batches, validate, "AP", progress)
+
+
+def open_training(settings: TrainingSettings) -> tuple[Any, dict[str, torch.Tensor] | None]:
+    """The system to train and the tensors to start from."""
+    kind = load("systems", settings.system)
+    if settings.preset not in kind.presets:
+        known = ", ".join(kind.presets)
+        raise SettingsError(f"'{settings.system}' has no preset '{settings.preset}'; known are: {known}.")
+    if settings.weights is None:
+        return kind(kind.settings_type.parse({**kind.presets[settings.preset], **settings.settings})), None
+    found = load_weights(settings.system, settings.weights)
+    return kind(kind.settings_type.parse({**found.settings, **settings.settings})), found.state
+
+
+def score_stills(
+    system: Any, network: nn.Module, stills: Sequence[Still], device: str = "auto", precision: Precision = "auto"
+) -> dict[str, float]:
+    """AP = TP / (TP + FP + FN) at IoU 0.5 and 0.75, pooled over all objects, and their mean `AP`.
+
+    Every still is rescaled by its true median diameter, as `--diameter` does.
+    """
+    predictor = FramePredictor(system, network, pick_device(device), precision)
+    hits = {threshold: [0, 0] for threshold in THRESHOLDS}
+    for still in stills:
+        diameter = still.diameter_px
+        zoom = zoom_for(diameter, system.view) if diameter == diameter else 1.0
+        for image, truth in zip(still.image, still.labels, strict=True):
+            labels = predictor.instances(image, zoom).labels()[0]
+            for threshold, sums in hits.items():
+                found = count_objects(labels, truth, threshold, strict=True)
+                sums[0] += found.tp
+                sums[1] += found.tp + found.fp + found.fn
+    out = {f"AP@{t:.2f}": hit / max(total, 1) for t, (hit, total) in hits.items()}
+    return {"AP": sum(out.values()) / len(out), **out}
+
+
+def _claim(out: Path, settings: TrainingSettings) -> None:
+    """Take the folder; an earlier training there must have the same settings, but for its length."""
+    path = out / "train.toml"
+    if path.is_file():
+        known = TrainingSettings.parse(read_toml(path))
+        longer = {"steps": settings.train.steps, "minutes": settings.train.minutes, "device": settings.train.device}
+        if known.changed(train=known.train.changed(**longer).plain()) != settings:
+            raise SettingsError(f"{out} holds a training with other settings; choose another folder.")
+    elif out.exists() and (not out.is_dir() or any(os.scandir(out))):
+        raise OutputError(f"{out} is not empty and holds no training; choose another folder.")
+    out.mkdir(parents=True, exist_ok=True)
+    write_toml(path, settings.plain())
+
+
+def finished_weights(out: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """Tensors and metadata of the best weights of a training folder."""
+    return read_tensors(out / "best.safetensors")
