@@ -1,0 +1,79 @@
+# Every target sets up what it needs in $(VENV); a plain `python3` (3.11 or newer) is enough to start from.
+PYTHON ?= python3
+VENV ?= .venv
+WORKERS ?= 2
+DEMO ?= runs/demo
+
+BIN := $(VENV)/bin
+INSTALL = $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python -c constraints.txt
+PINNED := pyproject.toml constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format docs bench oracles wheel constraints clean
+
+help: ## show this list
+	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 14
+
+$(BIN)/uv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "unfade needs Python 3.11 or newer: make PYTHON=/path/to/python3.12"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "Python's venv module is missing: on Debian, apt-get install python3-venv"; exit 1; }
+	$(BIN)/python -m pip install --quiet uv
+	@echo "Setting up $(VENV); the first time this downloads about 3 GB."
+
+$(VENV)/.run: $(PINNED) | $(BIN)/uv
+	$(INSTALL) -e .
+	@touch $@
+
+$(VENV)/.dev: $(PINNED) | $(BIN)/uv
+	$(INSTALL) -e '.[dev]'
+	@touch $@ $(VENV)/.run
+
+$(VENV)/.docs: $(PINNED) | $(BIN)/uv
+	$(INSTALL) -e '.[dev,docs]'
+	@touch $@ $(VENV)/.run $(VENV)/.dev
+
+demo: $(VENV)/.run ## run the main job on a small generated movie
+	@mkdir -p $(DEMO)
+	$(BIN)/python -m unfade.testing.movies $(DEMO)/movie.ome.tif
+	$(BIN)/unfade run $(DEMO)/movie.ome.tif --segment-channel "nuclear marker" --measure-channel reporter -o $(DEMO)/out
+	@echo "Open the report: $(CURDIR)/$(DEMO)/out/report.html"
+
+test: $(VENV)/.dev ## run the tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS)
+
+lint: $(VENV)/.dev ## check style, types and the import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev ## bring the code into its one style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(VENV)/.docs ## build the manual into docs/_build/html
+	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+	@echo "Open the manual: $(CURDIR)/docs/_build/html/index.html"
+
+bench: $(VENV)/.dev ## measure speed and memory
+	$(BIN)/python -m pytest benchmarks --benchmark-enable
+
+oracles: $(BIN)/uv ## run other implementations, each in its own environment, and write their figures to tests/oracles
+	@set -e; for pins in tests/oracles/*.txt; do \
+		name=$$(basename $$pins .txt); \
+		$(BIN)/uv venv --quiet --clear --python $(PYTHON) $(VENV)-$$name; \
+		$(BIN)/uv pip install --quiet --python $(VENV)-$$name/bin/python -r $$pins; \
+		$(VENV)-$$name/bin/python tests/oracles/make_$$name.py; \
+	done
+
+wheel: $(BIN)/uv ## build the wheel, install it alone in a clean environment and run the main job there
+	$(BIN)/uv build --quiet --clear --wheel --out-dir dist
+	PYTHON=$(PYTHON) UV=$(BIN)/uv .ci/wheel dist/*.whl
+
+constraints: $(BIN)/uv ## choose the newest versions of all dependencies
+	$(BIN)/uv pip compile --quiet --universal --upgrade --no-header --no-annotate --python-version 3.11 \
+		--all-extras pyproject.toml -o constraints.txt
+
+clean: ## remove the environment and everything that was built
+	rm -rf $(VENV) $(VENV)-* build dist docs/_build runs/demo
