@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -48,6 +49,16 @@ class Calibration:
         return replace(self, times_s=None if self.times_s is None else self.times_s[start:stop])
 
 
+def _picked(data: Image, frame: int, dtype: Any = None) -> Image:
+    """One frame of an array; a function of its own, so that records can be sent to other processes."""
+    return data[frame] if dtype is None else np.ascontiguousarray(data[frame], dtype)
+
+
+def _shifted(read: Callable[[int], Image], start: int, frame: int) -> Image:
+    """Frame of a window that begins at `start`."""
+    return read(start + frame)
+
+
 @dataclass(frozen=True)
 class Movie:
     """A movie `(T, C, Y, X)` whose frames are read one at a time.
@@ -71,9 +82,7 @@ class Movie:
             raise ShapeError(f"The movie has {self.shape[0]} frames but {len(stamps)} time stamps.")
 
     @classmethod
-    def of(
-        cls, array: Image, channels: Sequence[str] | None = None, calibration: Calibration = Calibration()
-    ) -> Movie:
+    def of(cls, array: Image, channels: Sequence[str] | None = None, calibration: Calibration = Calibration()) -> Movie:
         """A movie from an array `(T, Y, X)` or `(T, C, Y, X)` in memory.
 
         Raises
@@ -88,7 +97,7 @@ class Movie:
             raise ShapeError(f"A movie has the axes (T, Y, X) or (T, C, Y, X); got an array of shape {data.shape}.")
         names = tuple(channels) if channels is not None else tuple(f"channel {c}" for c in range(data.shape[1]))
         t, c, y, x = data.shape
-        return cls((t, c, y, x), data.dtype, names, lambda frame: np.asarray(data[frame]), calibration)
+        return cls((t, c, y, x), data.dtype, names, partial(_picked, data), calibration)
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -127,11 +136,10 @@ class Movie:
         """The frames `start` to `stop - 1` as a movie of their own, still read one at a time."""
         if not 0 <= start < stop <= len(self):
             raise ShapeError(f"Frames {start}:{stop} are not within a movie of {len(self)} frames.")
-        inner = self.read
         return replace(
             self,
             shape=(stop - start, *self.shape[1:]),
-            read=lambda t: inner(t + start),
+            read=partial(_shifted, self.read, start),
             calibration=self.calibration.window(start, stop),
         )
 
@@ -174,7 +182,7 @@ class Labels:
         if data.size and (data.min() < 0 or int(data.max()) > np.iinfo(np.int32).max):
             raise ShapeError(f"Labels must lie in 0..2147483647, got {data.min()}..{data.max()}.")
         t, y, x = data.shape
-        return cls((t, y, x), lambda frame: np.ascontiguousarray(data[frame], np.int32), kind, calibration)
+        return cls((t, y, x), partial(_picked, data, dtype=np.int32), kind, calibration)
 
     def __len__(self) -> int:
         return self.shape[0]
