@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from unfade.report.content import nuclei_of
+
 COLUMNS = ("frame", "track", "reason", "detail", "y_px", "x_px", "area_px", "urgency")
 
 
@@ -34,7 +36,9 @@ def worth_a_look(
     one cut in two, or a wrong link), `small`, `short-lived`, `gap`, `empty ring` (a ratio of `ratios` is missing)
     and `touches border`.
     """
-    rows = objects.reset_index(drop=True).sort_values(["track", "frame"], kind="stable")
+    rows = nuclei_of(objects).reset_index(drop=True).sort_values(["track", "frame"], kind="stable")
+    if rows.empty:
+        return pd.DataFrame({name: pd.Series(dtype="object") for name in COLUMNS})
     found = [
         _jumps(rows, limits.jump),
         _small(rows, limits.small),
@@ -44,9 +48,7 @@ def worth_a_look(
         _border(rows),
     ]
     parts = [part for part in found if len(part)]
-    if not parts:
-        return pd.DataFrame({name: pd.Series(dtype="object") for name in COLUMNS})
-    every = pd.concat(parts, ignore_index=True)
+    every = pd.concat(parts or found[:1], ignore_index=True)
     worst = every.sort_values(["urgency", "track", "frame"], ascending=[False, True, True], kind="stable")
     return worst.drop_duplicates(["track", "reason"]).reset_index(drop=True)
 
@@ -56,7 +58,8 @@ def _jumps(rows: pd.DataFrame, limit: float) -> pd.DataFrame:
     follows = (np.diff(rows["track"]) == 0) & (np.diff(rows["frame"]) == 1)
     times = np.where(follows, area[1:] / np.maximum(area[:-1], 1e-9), 1.0)
     factor = np.append(1.0, np.maximum(times, 1 / np.maximum(times, 1e-9)))
-    factor[rows["touches_border"].to_numpy(bool)] = 1.0  # cut by the border: its area says nothing
+    cut = rows["touches_border"].to_numpy(bool)  # such an area says nothing
+    factor[cut | np.append(False, cut[:-1])] = 1.0
     hit = factor > limit
     before = np.append(area[:1], area[:-1])[hit]
     detail = [f"{a:,.0f} to {b:,.0f} px" for a, b in zip(before, area[hit], strict=True)]

@@ -104,14 +104,14 @@ def from_zero(values: Values, title: str) -> Axis:
     return axis(0.0, 1.06 * high, title, count=5, whole=True)
 
 
-def around(values: Values, title: str, share: float = 0.5) -> Axis:
+def around(values: Values, title: str, share: float = 1.0) -> Axis:
     """An axis that holds all values but `share` per cent at either end, and a margin."""
     good = values[np.isfinite(values)]
     if len(good) == 0:
         return axis(0.0, 1.0, title, count=5)
     low, high = (float(v) for v in np.percentile(good, (share, 100.0 - share)))
     margin = 0.05 * (high - low) if high > low else max(0.05 * abs(high), 1e-6)
-    return axis(low - margin, high + margin, title, count=5)
+    return axis(low - margin, high + margin, title)
 
 
 def _step(rough: float, steps: tuple[float, ...]) -> float:

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from unfade.report.axes import Axis, Clock, Tick, Values, around, axis, from_zero
 from unfade.report.content import ReportContent
 
-WIDTH, HEIGHT = 2000, 1000
+WIDTH, HEIGHT = 2000, 2000
+FAR = 1_000_000  # values far beyond the axis are drawn here
 MOST_POINTS = 40_000  # points of faint lines in one chart
 BINS = 40
 
@@ -90,9 +91,9 @@ def curves(content: ReportContent, column: str, title: str, time: Clock) -> Curv
     known = np.isfinite(values)
     x, y = time.axis(), around(values, "nucleus / ring")
     across, up = _across(x, time.values), HEIGHT * (1.0 - y.place(values))
-    up = np.rint(np.clip(np.where(known, up, 0.0), -HEIGHT, 2 * HEIGHT)).astype(np.int64)
+    up = np.rint(np.clip(np.where(known, up, 0.0), -FAR, FAR)).astype(np.int64)
     quartiles = spread_of(values)
-    drawn = np.unique(np.linspace(0, len(tracks) - 1, _most(known)).astype(int)) if len(tracks) else []
+    drawn = np.linspace(0, max(len(tracks) - 1, 0), _most(known)).astype(np.int64)
     return Curves(
         title=title,
         x=x,
@@ -146,10 +147,11 @@ def lengths(content: ReportContent) -> Bars:
     longest = max(int(frames.max(initial=1)), content.shape[0], 1)
     width = -(-longest // BINS)
     edges = np.arange(1, longest + width + 1, width)
-    number, _ = np.histogram(frames, bins=edges)
+    number = np.histogram(frames, bins=edges)[0]
+    sides = edges.astype(np.float64) - 0.5
     x = axis(0.5, float(edges[-1]) - 0.5, "frames in the track", whole=True)
     y = from_zero(number.astype(np.float64), "tracks")
-    bars = _bars(x, y, edges[:-1] - 0.5, edges[1:] - 0.5, number)
+    bars = _bars(x, y, sides[:-1], sides[1:], number)
     texts = [
         f"{a} frame{'s' * (a > 1)}: {n:,} tracks" if width == 1 else f"{a} to {a + width - 1} frames: {n:,} tracks"
         for a, n in zip(edges[:-1].tolist(), number.tolist(), strict=True)
@@ -182,7 +184,8 @@ def spread_of(values: Values) -> Values:
     above = np.minimum(below + 1, np.maximum(number - 1, 0))
     columns = np.arange(values.shape[1])
     low, high = ordered[below, columns], ordered[above, columns]
-    return low + (high - low) * (rank - below)
+    between: Values = low + (high - low) * (rank - below)
+    return between
 
 
 def _most(known: NDArray[np.bool_]) -> int:
@@ -231,7 +234,8 @@ def _half_steps(values: Values) -> Values:
     if len(values) < 2:
         return np.full(len(values), 0.5)
     steps = np.diff(values)
-    return 0.5 * np.minimum(np.append(steps, steps[-1]), np.append(steps[:1], steps))
+    half: Values = 0.5 * np.minimum(np.append(steps, steps[-1]), np.append(steps[:1], steps))
+    return half
 
 
 def _bars(x: Axis, y: Axis, left: Values, right: Values, heights: Sequence[int] | NDArray[np.int64]) -> list[str]:

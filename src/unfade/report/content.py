@@ -16,6 +16,7 @@ from unfade.records import Calibration
 OBJECT_COLUMNS = ("frame", "track")
 TRACK_COLUMNS = ("track", "first", "last", "frames")
 ATTENTION_COLUMNS = ("frame", "track", "reason")
+LISTED = 120  # objects worth a look that the page lists
 
 
 class Snapshot(NamedTuple):
@@ -50,7 +51,7 @@ class ReportContent:
     `objects` has a row per object and frame, at least with `frame, track`, and `kind, y_px, x_px, area_px,
     touches_border` where known; `tracks` has `track, first, last, frames, parent` (0 = none); `attention` has
     `frame, track, reason` and any further columns, the most urgent row first. `ratios` names the columns of `objects`
-    to draw over time, each with a title for people. `crops` are thumbnails of the first rows of `attention`.
+    to draw over time, each with a title for people. `crops` are thumbnails, one for each row of `attention` or None.
 
     Raises
     ------
@@ -87,10 +88,24 @@ class ReportContent:
 
     def main_objects(self) -> pd.DataFrame:
         """Rows of the nuclei where there are any, else all rows: one row per frame and track."""
-        if "kind" not in self.objects:
-            return self.objects
-        nuclei = self.objects[self.objects["kind"] == "nucleus"]
-        return nuclei if len(nuclei) else self.objects
+        return nuclei_of(self.objects)
+
+
+def nuclei_of(objects: pd.DataFrame) -> pd.DataFrame:
+    """Rows of the nuclei where there are any, else all rows."""
+    if "kind" not in objects:
+        return objects
+    nuclei = objects[objects["kind"] == "nucleus"]
+    return nuclei if len(nuclei) else objects
+
+
+def listed(attention: pd.DataFrame, most: int = LISTED) -> NDArray[np.int64]:
+    """Places of the rows of an attention table that the page lists.
+
+    They are all, or at most `most`: the first of every reason, so that a frequent one hides no other.
+    """
+    rank = attention.groupby("reason", sort=False).cumcount().to_numpy()
+    return np.sort(np.argsort(rank, kind="stable")[:most]).astype(np.int64)
 
 
 def _require(name: str, table: pd.DataFrame, columns: tuple[str, ...]) -> None:

@@ -52,7 +52,7 @@
     const timed = rows.length > 0 && rows[0].length === 6;
     const paths = all(".tracks path", svg);
     const byTrack = new Map(paths.map((path) => [Number(path.dataset.t), path]));
-    svg.style.setProperty("--faint", Math.min(0.6, Math.max(0.06, 4 / Math.sqrt(paths.length) * 0.7)));
+    svg.style.setProperty("--faint", Math.min(0.6, Math.max(0.06, 2.2 / Math.sqrt(paths.length))));
     let lines = null, near = null;
 
     // Points of each line as [frame -> height]; read from the drawing, so that nothing is stored twice.
@@ -188,13 +188,29 @@
           ? number(key(a, column)) - number(key(b, column))
           : key(a, column).localeCompare(key(b, column)));
         body.append(...(down ? rows.reverse() : rows));
+        show();
       });
     });
+    const more = one("#more");
+    let most = 25;
+    function show() {
+      const kept = new Set(all('.reason[aria-pressed="true"]').map((b) => b.dataset.reason));
+      let shown = 0, fitting = 0;
+      for (const row of body.rows) {
+        const fits = kept.size === 0 || kept.has(row.dataset.reason);
+        fitting += fits;
+        row.classList.toggle("folded", !fits || shown >= most);
+        shown += fits && shown < most;
+      }
+      more.hidden = shown === fitting;
+      more.textContent = `Show all ${fitting} rows`;
+    }
     all(".reason").forEach((button) => button.addEventListener("click", () => {
       button.setAttribute("aria-pressed", String(button.getAttribute("aria-pressed") !== "true"));
-      const kept = new Set(all('.reason[aria-pressed="true"]').map((b) => b.dataset.reason));
-      [...body.rows].forEach((row) => { row.hidden = kept.size > 0 && !kept.has(row.dataset.reason); });
+      show();
     }));
+    more.addEventListener("click", () => { most = Infinity; show(); });
+    show();
   }
 
   // Closed parts are opened for the printer.

@@ -26,15 +26,13 @@ import pandas as pd
 from unfade.errors import OutputError
 from unfade.report import charts
 from unfade.report.axes import Clock, clock
-from unfade.report.content import Crop, ReportContent
+from unfade.report.content import Crop, ReportContent, listed
 from unfade.report.pictures import QUARTER, contrast, crop, data_address, grey, outlines, picture
 
 COLOURS = 6  # of outlines, repeated over the tracks
-ATTENTION_ROWS = 200
 TRACKS_LISTED = 20_000
 HIDDEN = ("urgency",)  # columns that order the table and say nothing else
 UNITS = {"_px": "px", "_um": "µm", "_um2": "µm²", "_s": "s", "_um_s": "µm/s"}
-NAMES = {"y": "y", "x": "x", "#": "#"}
 
 
 @dataclass(frozen=True)
@@ -92,7 +90,9 @@ def write(path: Path | str, content: ReportContent) -> None:
     except OSError as error:
         part.unlink(missing_ok=True)
         reason = error.strerror or "the file system refused it"
-        raise OutputError(f"The report cannot be written to {target} ({reason}); free the place or choose another.") from error
+        raise OutputError(
+            f"The report cannot be written to {target} ({reason}); free the place or choose another."
+        ) from error
 
 
 def html(content: ReportContent) -> str:
@@ -175,7 +175,7 @@ def _facts(content: ReportContent, time: Clock) -> list[Fact]:
     middle = f"median {tracks['frames'].median():.4g} of {frames} frames" if len(tracks) else ""
     return [
         Fact("Frames", f"{frames:,}", ", ".join(t for t in (pace, span) if t) if frames > 1 else "nothing to link"),
-        Fact("Frame", f"{height:,} × {width:,} px", f"{size}{f', {pixel:.4g} µm per pixel' if pixel else ''}"),
+        Fact("Image", f"{height:,} × {width:,} px", f"{size}{f', {pixel:.4g} µm per pixel' if pixel else ''}"),
         Fact("Objects", f"{objects:,}", f"{objects / max(frames, 1):,.0f} per frame"),
         Fact("Tracks", f"{len(tracks):,}", middle),
         Fact("Divisions", f"{divided:,}", "tracks with daughters"),
@@ -195,11 +195,12 @@ def _heading(name: str) -> str:
 
 
 def _attention(content: ReportContent, time: Clock) -> list[AttentionRow]:
-    table = content.attention.head(ATTENTION_ROWS)
+    table = content.attention
     shots = {int(shot[0]): shot for shot in content.snapshots}
     rows = []
     names = [name for name in table.columns if name not in HIDDEN]
-    for n, record in enumerate(table[names].to_dict("records")):
+    places = listed(table)
+    for n, record in zip(places.tolist(), table[names].iloc[places].to_dict("records"), strict=True):
         given = content.crops[n] if n < len(content.crops) else None
         frame, track = int(record["frame"]), int(record["track"])
         if given is None and frame in shots and {"y_px", "x_px"} <= set(names):
@@ -228,14 +229,14 @@ def _cell(name: object, value: Any, time: Clock) -> Cell:
 def _thumbnail(part: Crop) -> Thumbnail:
     height, width = part.image.shape
     shapes = outlines(part.mask.astype(np.uint8))
-    return Thumbnail(width, height, data_address(grey(part.image, contrast([part.image]))), shapes[0].path if shapes else "")
+    return Thumbnail(
+        width, height, data_address(grey(part.image, contrast([part.image]))), shapes[0].path if shapes else ""
+    )
 
 
-def _reasons(table: pd.DataFrame) -> list[tuple[str, int, int]]:
-    """Every reason with the number of its rows in the table and of those that are shown, the most frequent first."""
-    every = table["reason"].astype(str).value_counts()
-    shown = table["reason"].head(ATTENTION_ROWS).astype(str).value_counts()
-    return [(str(reason), int(n), int(shown.get(reason, 0))) for reason, n in every.items()]
+def _reasons(table: pd.DataFrame) -> list[tuple[str, int]]:
+    """Every reason with the number of its rows, the most frequent first."""
+    return [(str(reason), int(n)) for reason, n in table["reason"].astype(str).value_counts().items()]
 
 
 def _tracks(table: pd.DataFrame) -> str:

@@ -14,11 +14,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from unfade.ops.normalise import levels
-from unfade.report.content import Crop, Snapshot
+from unfade.report.content import LISTED, Crop, Snapshot, listed
 
 LONGEST_PX = 1280  # longer images are shown smaller by a whole factor; their outlines keep all detail
 CROP_PX = 48
-CROPS = 60
 QUARTER = 4  # outlines are drawn on a grid of quarter pixels
 EAST, SOUTH, WEST, NORTH = range(4)
 STEP = np.array([[1, 0], [0, 1], [-1, 0], [0, -1]])  # x, y of one edge of a pixel, clockwise around it
@@ -122,18 +121,18 @@ def cut(
     attention: pd.DataFrame,
     image: Callable[[int], NDArray[Any]],
     labels: Callable[[int], NDArray[Any]],
-    limit: int = CROPS,
+    most: int = LISTED,
 ) -> tuple[Crop | None, ...]:
-    """Thumbnails of the first `limit` rows of the attention table; each frame needed is read once.
+    """Thumbnails of the rows of the attention table that the page lists; each frame needed is read once.
 
-    `image(frame)` and `labels(frame)` give `(Y, X)`. A row without `y_px` and `x_px`, or whose object is not in its
-    frame, has none.
+    `image(frame)` and `labels(frame)` give `(Y, X)`. There is one entry per row, None for a row that is not listed,
+    has no `y_px` and `x_px`, or whose object is not in its frame.
     """
-    rows = attention.head(limit)
-    if not {"y_px", "x_px"} <= set(rows):
-        return (None,) * len(rows)
-    found: list[Crop | None] = [None] * len(rows)
-    for frame, places in rows.reset_index(drop=True).groupby("frame"):
+    found: list[Crop | None] = [None] * len(attention)
+    if not {"y_px", "x_px"} <= set(attention):
+        return tuple(found)
+    rows = attention.reset_index(drop=True).iloc[listed(attention, most)]
+    for frame, places in rows.groupby("frame"):
         pixels, objects = image(int(str(frame))), labels(int(str(frame)))
         for row in places.itertuples():
             place = (float(str(row.y_px)), float(str(row.x_px)))
@@ -184,10 +183,10 @@ def _edges(labels: NDArray[Any]) -> _Edges:
         turn_left = number[(side + 3) % 4, across]
         turn_right = number[(side + 1) % 4, pixel]
         follow.append(np.where(left, turn_left, np.where(same, number[side, ahead], turn_right)))
-    side = np.repeat(np.arange(4), np.diff(start))
-    pixel = np.concatenate(pixels)
-    centre = np.stack([pixel % width - 1, pixel // width - 1], axis=1) * QUARTER + QUARTER // 2
-    return _Edges(flat[pixel], np.concatenate(follow).astype(np.int64), centre + STEP[(side + 3) % 4])
+    sides = np.repeat(np.arange(4), np.diff(start))
+    every = np.concatenate(pixels)
+    centre = np.stack([every % width - 1, every // width - 1], axis=1) * QUARTER + QUARTER // 2
+    return _Edges(flat[every], np.concatenate(follow).astype(np.int64), centre + STEP[(sides + 3) % 4])
 
 
 def _walk(successor: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -209,9 +208,7 @@ def _walk(successor: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.i
     return np.array(order, np.int64), np.repeat(np.arange(len(sizes)), sizes)
 
 
-def _corners(
-    point: NDArray[np.int64], loop: NDArray[np.int64]
-) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+def _corners(point: NDArray[np.int64], loop: NDArray[np.int64]) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
     """Where the direction changes, and the loops of the points kept."""
     first = np.flatnonzero(np.diff(loop, prepend=-1))
     last = np.append(first[1:], len(loop)) - 1
@@ -244,7 +241,8 @@ def _thinned(image: NDArray[Any], longest: int) -> NDArray[Any]:
     height, width = (max(side // factor, 1) * factor for side in image.shape)
     whole = np.pad(image, [(0, max(0, n - s)) for n, s in zip((height, width), image.shape, strict=True)], "edge")
     squares = whole[:height, :width].reshape(height // factor, factor, width // factor, factor)
-    return squares.mean(axis=(1, 3), dtype=np.float32)
+    means: NDArray[np.float32] = squares.mean(axis=(1, 3), dtype=np.float32)
+    return means
 
 
 def _finite(image: NDArray[Any]) -> NDArray[Any]:
