@@ -1,0 +1,174 @@
+"""All challenge and tracking measures of a sequence from one pass over its images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+from numpy.typing import NDArray
+from pydantic import Field
+
+from unfade.score.biology import (
+    bio,
+    branching,
+    branching_correctness,
+    cell_cycle_accuracy,
+    complete_tracks,
+    longest_fractions,
+    track_fractions,
+)
+from unfade.score.ctc import det, lnk, overall, seg, tra
+from unfade.score.divisions import divisions
+from unfade.score.graph import operations
+from unfade.score.hota import associate, chota, hota, idf1, mota
+from unfade.score.matches import LabelFrames, Matches, match_sequence
+from unfade.score.result import Figure, Scores, Setting
+from unfade.settings import Settings
+
+COVERED = "mask covers > 0.5 of the marker"
+ALONE = "mask covers > 0.5 of exactly one marker"
+
+
+class TrackingSettings(Settings):
+    """How divisions are counted; everything else is fixed by the challenge."""
+
+    tolerances: int = Field(3, ge=0, le=20, description="Divisions are scored with 0 to this many frames of tolerance.")
+    tolerance: int = Field(0, ge=0, le=20, description="Frames of tolerance of plain BC, BIO and OP_CLB.")
+
+
+def score_sequence(
+    pred: LabelFrames,
+    pred_tracks: pd.DataFrame | None,
+    truth: LabelFrames,
+    truth_tracks: pd.DataFrame | None,
+    seg_truth: Mapping[int, NDArray[Any]] | None = None,
+    settings: TrackingSettings | None = None,
+) -> Scores:
+    """Score a result against the tracking truth, and against the segmentation truth where there is one.
+
+    One pass over the images, one frame of each in memory. `pred` and `truth` yield integer label images `(Y, X)` whose
+    values are track ids; the tables have the columns `track, first, last, parent` as `Lineage.tracks()` gives them
+    (None: each id is a track without parent); `seg_truth` maps frame numbers to label images and may load them lazily.
+
+    SEG and its means are absent without `seg_truth`. A figure that is not defined is NaN: DET, TRA, MOTA for a truth
+    without objects; LNK without links; BC, CCA and division figures without divisions; BIO is the mean of its defined
+    parts.
+
+    Raises
+    ------
+    ShapeError
+        For different numbers of frames, different shapes, images that are not integers, or a result table that does
+        not fit its images.
+    TruthError
+        For a truth table that does not fit its images.
+    """
+    return score_matches(match_sequence(pred, pred_tracks, truth, truth_tracks, seg_truth), settings)
+
+
+def score_matches(matches: Matches, settings: TrackingSettings | None = None) -> Scores:
+    """Every figure that the matches of a sequence give."""
+    chosen = settings if settings is not None else TrackingSettings.parse({})
+    technical = technical_scores(matches)
+    biological = biological_scores(matches, technical["LNK"].value, chosen)
+    return technical | biological | association_scores(matches) | division_scores(matches, chosen)
+
+
+def technical_scores(matches: Matches) -> Scores:
+    """SEG, DET, TRA, LNK, OP_CSB, OP_CTB, AOGM and the counted operations NS, FN, FP, ED, EA, EC."""
+    done = operations(matches)
+    how = _how(matches, matcher=COVERED, source="Matula 2015", weights="NS 5, FN 10, FP 1, ED 1, EA 1.5, EC 1")
+    markers, links = (done.vertices, "markers of the truth"), (done.edges, "links of the truth")
+    both = (done.vertices + done.edges, "markers and links of the truth")
+    out: dict[str, Figure] = {}
+    if matches.outlines.frames:
+        objects = (len(matches.outlines.iou), "objects of the segmentation truth")
+        rule = _how(matches, matcher="mask covers > 0.5 of the object, then IoU", source="Ulman 2017")
+        rule["frames"] = matches.outlines.frames
+        out["SEG"] = Figure(seg(matches.outlines), *objects, rule)
+    out["DET"] = Figure(det(done), *markers, how)
+    out["TRA"] = Figure(tra(done), *both, how)
+    out["LNK"] = Figure(lnk(done), *links, how)
+    if "SEG" in out:
+        for name, other in (("OP_CSB", "DET"), ("OP_CTB", "TRA")):
+            value = overall(out["SEG"].value, out[other].value)
+            out[name] = Figure(value, 2, "measures", {"mean": f"SEG and {other}", "source": "Maška 2023"})
+    out["AOGM"] = Figure(done.cost(), *both, how)
+    for name, (count, of) in {
+        "NS": markers,
+        "FN": markers,
+        "FP": markers,
+        "ED": links,
+        "EA": links,
+        "EC": links,
+    }.items():
+        out[name] = Figure(float(getattr(done, name.lower())), count, of, how)
+    return Scores(out)
+
+
+def biological_scores(matches: Matches, linking: float, settings: TrackingSettings) -> Scores:
+    """CT, TF, CCA, and BC, BIO, OP_CLB at every tolerance; without a number in brackets at the chosen one."""
+    truth, result = matches.truth, matches.result
+    tracks = (len(truth.id), "tracks of the truth")
+    how = _how(matches, matcher=ALONE, source="Ulman 2017")
+    ct, tf = complete_tracks(matches), track_fractions(matches)
+    shares: dict[str, Setting] = {
+        "shares": "as the challenge's programme gives them",
+        "by its words": longest_fractions(matches),
+    }
+    cca = cell_cycle_accuracy(truth, result)
+    out = {
+        "CT": Figure(ct, *tracks, how),
+        "TF": Figure(tf, *tracks, {**how, **shares}),
+        "CCA": Figure(cca, *tracks, {**_how(matches, source="Ulman 2017"), "matcher": "none, lengths of cycles"}),
+    }
+    for i in sorted({*range(settings.tolerances + 1), settings.tolerance}):
+        counted = branching(matches, i)
+        right, spare, missed = counted
+        bc = branching_correctness(counted)
+        mean = bio([ct, tf, bc, cca])
+        rule: dict[str, Setting] = {**how, "tolerance": i, "right": right, "spare": spare, "missed": missed}
+        block = {
+            "BC": Figure(bc, right + missed, "divisions of the truth", rule),
+            "BIO": Figure(mean, *tracks, {**how, "tolerance": i, "mean": "CT, TF, BC, CCA as far as defined"}),
+            "OP_CLB": Figure(overall(linking, mean), 2, "measures", {"mean": "LNK and BIO", "tolerance": i}),
+        }
+        if i == settings.tolerance:
+            out |= block
+        if i <= settings.tolerances:
+            out |= {f"{name}({i})": figure for name, figure in block.items()}
+    return Scores(out)
+
+
+def association_scores(matches: Matches) -> Scores:
+    """CHOTA, HOTA, MOTA and IDF1."""
+    seen = associate(matches)
+    how = _how(matches, matcher=COVERED, tracks="joined over parents with one child")
+    counted = (seen.union, "matches, misses and spare masks")
+    markers = (len(matches.match), "markers of the truth")
+    return Scores(
+        {
+            "CHOTA": Figure(chota(seen, matches.truth, matches.result), *counted, {**how, "source": "Kaiser 2024"}),
+            "HOTA": Figure(hota(seen), *counted, {**how, "source": "Luiten 2021, one threshold"}),
+            "MOTA": Figure(mota(matches, seen), *markers, {**how, "source": "Bernardin 2008"}),
+            "IDF1": Figure(idf1(seen), *markers, {**how, "source": "Ristani 2016"}),
+        }
+    )
+
+
+def division_scores(matches: Matches, settings: TrackingSettings) -> Scores:
+    """Precision, recall and F1 of divisions on the graph, `DIV_P(i)`, `DIV_R(i)`, `DIV_F1(i)`."""
+    out: dict[str, Figure] = {}
+    for i, seen in enumerate(divisions(matches, settings.tolerances)):
+        how = _how(matches, matcher=ALONE, source="traccuracy", tolerance=i)
+        how["right"] = seen.right
+        out[f"DIV_P({i})"] = Figure(seen.precision, seen.result, "divisions of the result", how)
+        out[f"DIV_R({i})"] = Figure(seen.recall, seen.truth, "divisions of the truth", how)
+        out[f"DIV_F1({i})"] = Figure(seen.f1, seen.truth + seen.result, "divisions of truth and result", how)
+    return Scores(out)
+
+
+def _how(matches: Matches, **known: Setting) -> dict[str, Setting]:
+    """What made a figure; tracks that had to be cut are named, because the challenge would refuse them uncut."""
+    cuts = {"cuts in the result": matches.result.cuts, "cuts in the truth": matches.truth.cuts}
+    return {**known, **{name: n for name, n in cuts.items() if n}}
