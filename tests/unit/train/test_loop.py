@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from unfade.datasets.stills import Still
+from unfade.errors import WeightsError
+from unfade.ops.tensorfile import read_tensors
+from unfade.systems.nuclei_unet import NucleiUNet, NucleiUNetSettings
+from unfade.train.checkpoint import load_progress
+from unfade.train.loop import Training, TrainSettings
+from unfade.train.sampler import CropSampler, SamplerSettings
+
+QUICK = TrainSettings(steps=6, warmup=2, check_every=3, save_every=2, workers=0, device="cpu", precision="float32")
+
+
+def still(seed: int = 0) -> Still:
+    rng = np.random.default_rng(seed)
+    labels = np.zeros((64, 64), np.int32)
+    labels[10:26, 12:28], labels[36:52, 30:48] = 1, 2
+    image = (labels > 0) * 100 + rng.normal(0, 5, labels.shape)
+    return Still("drawn", image[None, None].astype(np.float32), labels[None], "train")
+
+
+def system() -> NucleiUNet:
+    return NucleiUNet(NucleiUNetSettings(width=8, levels=2))
+
+
+def batches(steps: int = 6) -> CropSampler:
+    return CropSampler([still()], system(), SamplerSettings(crop_px=32, batch=2), seed=3, steps=steps)
+
+
+def by_foreground(network: torch.nn.Module) -> dict[str, float]:
+    with torch.no_grad():
+        return {"score": float(network(torch.zeros(1, 1, 32, 32))[:, 0].mean())}
+
+
+def test_a_batch_is_a_function_of_seed_and_step() -> None:
+    first, again, other = batches()[4], batches()[4], batches()[5]
+    assert torch.equal(first["inputs"]["image"], again["inputs"]["image"])
+    assert not torch.equal(first["inputs"]["image"], other["inputs"]["image"])
+    assert first["inputs"]["image"].shape == (2, 1, 1, 32, 32)
+    assert first["targets"]["maps"].shape == (2, 1, 5, 32, 32)
+
+
+def test_a_training_that_was_stopped_ends_with_the_same_weights(tmp_path: Path) -> None:
+    whole = Training(system(), QUICK, tmp_path / "whole")
+    whole.run(batches(), by_foreground, "score")
+    part = Training(system(), QUICK.changed(steps=6, schedule="cosine"), tmp_path / "part")
+    seen: list[int] = []
+
+    def stop(network: torch.nn.Module) -> dict[str, float]:
+        seen.append(1)
+        if len(seen) == 1:
+            raise KeyboardInterrupt
+        return by_foreground(network)
+
+    with pytest.raises(KeyboardInterrupt):
+        part.run(batches(), stop, "score")
+    resumed = Training(system(), QUICK, tmp_path / "part")
+    assert resumed.step == 2  # the last checkpoint before the stop at step 3
+    resumed.run(batches(), by_foreground, "score")
+    for a, b in zip(whole.network.state_dict().values(), resumed.network.state_dict().values(), strict=True):
+        assert torch.equal(a, b)
+    assert (tmp_path / "part" / "curves.csv").read_text().count("\n") == 3
+
+
+def test_training_lowers_the_loss(tmp_path: Path) -> None:
+    training = Training(system(), QUICK.changed(steps=60, rate=0.01, check_every=60, save_every=60), tmp_path)
+    losses: list[float] = []
+    one = training._one
+
+    def spy(batch: dict[str, dict[str, torch.Tensor]]) -> dict[str, float]:
+        terms = one(batch)
+        losses.append(terms["loss"])
+        return terms
+
+    training._one = spy  # type: ignore[method-assign]
+    training.run(batches(60), by_foreground, "score")
+    assert np.mean(losses[-10:]) < 0.7 * np.mean(losses[:5])
+
+
+def test_best_weights_know_their_system(tmp_path: Path) -> None:
+    Training(system(), QUICK, tmp_path, metadata={"unfade": "card"}).run(batches(), by_foreground, "score")
+    state, metadata = read_tensors(tmp_path / "best.safetensors")
+    assert metadata == {"unfade": "card"}
+    assert set(state) == set(system().network().state_dict())
+
+
+def test_a_damaged_checkpoint_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "last.pt").write_bytes(b"nonsense")
+    with pytest.raises(WeightsError, match="delete it"):
+        load_progress(tmp_path / "last.pt")
