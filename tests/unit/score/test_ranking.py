@@ -107,6 +107,23 @@ def test_properties_on_scenes(seed: int, way: str, draw: int) -> None:
     assert ap_area([rank(contingency(truth, truth), np.arange(len(np.unique(truth)) - 1), 0.95)]) == 1
 
 
+@given(RANKED, st.integers(-1, 6), st.data())
+@settings(deadline=None)
+def test_more_errors_never_help(image: Ranked, score: int, data: st.DataObject) -> None:
+    rows = list(zip(image.score.tolist(), image.hit.tolist(), strict=True))
+    missed = image.truths - int(image.hit.sum())
+    invented = ranked([(score, False), *rows], missed)
+    lost = data.draw(st.sampled_from(rows)) if rows else None
+    for measure in (ap_coco, ap_area):
+        before = measure([image])
+        if not math.isnan(before):
+            assert measure([invented]) <= before + 1e-12
+        if lost is not None and lost[1]:
+            rest = list(rows)
+            rest.remove(lost)
+            assert measure([ranked(rest, missed + 1)]) <= before + 1e-12
+
+
 def test_scores_name_ranking_and_curve() -> None:
     truth, none = cells(5), np.zeros((96, 112), np.int32)
     overlaps = [contingency(WAYS["erode"](truth), truth), contingency(none, truth), contingency(none, none)]
