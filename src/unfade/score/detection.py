@@ -21,6 +21,16 @@ from unfade.score.result import Figure, Scores, Setting
 
 THRESHOLDS = tuple(round(0.5 + 0.05 * k, 2) for k in range(10))  # 0.5, 0.55, ..., 0.95
 
+TRUE = "objects of the truth"
+# name: weights of (tp, fp, fn, summed IoU) above and below the line
+POOLED = {
+    "AP": ((1, 0, 0, 0), (1, 1, 1, 0)),
+    "F1": ((2, 0, 0, 0), (2, 1, 1, 0)),
+    "Precision": ((1, 0, 0, 0), (1, 1, 0, 0)),
+    "Recall": ((1, 0, 0, 0), (1, 0, 1, 0)),
+    "PQ": ((0, 0, 0, 1), (1, 0.5, 0.5, 0)),
+}
+
 Places = NDArray[np.int64]
 Array = NDArray[np.float64]
 
@@ -142,16 +152,6 @@ def score_objects(
     return Scores(figures)
 
 
-# name: weights of (tp, fp, fn, summed IoU) above and below the line
-POOLED = {
-    "AP": ((1, 0, 0, 0), (1, 1, 1, 0)),
-    "F1": ((2, 0, 0, 0), (2, 1, 1, 0)),
-    "Precision": ((1, 0, 0, 0), (1, 1, 0, 0)),
-    "Recall": ((1, 0, 0, 0), (1, 0, 1, 0)),
-    "PQ": ((0, 0, 0, 1), (1, 0.5, 0.5, 0)),
-}
-
-
 def _pooled(counts: Array, part: Array, whole: Array, how: dict[str, Setting], plan: Plan | None) -> Figure:
     total = counts.sum(axis=0)
     span = None
@@ -179,9 +179,6 @@ def _mean_pooled(table: Array, how: dict[str, Setting], plan: Plan | None) -> Fi
 def _mean_of_images(table: Array, how: dict[str, Setting], plan: Plan | None) -> Figure:
     each = quotient(table[..., 0], table[..., :3].sum(axis=-1)).mean(axis=1)
     return mean_figure(each, "images", {**how, "mean over": "images"}, plan)
-
-
-TRUE = "objects of the truth"
 
 
 def _assigned(i: Places, j: Places, iou: Array) -> NDArray[np.bool_]:

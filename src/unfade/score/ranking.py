@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -104,13 +103,13 @@ def ap_area(images: Sequence[Ranked]) -> float:
 
 def score_ranking(
     images: Iterable[tuple[Overlap, ArrayLike]],
-    ranking: Literal["sm", "ent"] | str,
+    ranking: str,
     thresholds: Sequence[float] = (0.5, 0.75),
     plan: Plan | None = None,
 ) -> Scores:
     """mAP of images given as (overlap of prediction and truth, score of each prediction): imperfect, table 1.
 
-    `ranking` names the score in the results: `mAP@0.50 (sm) coco` and `mAP@0.50 (sm) per image`. There is one class
+    `ranking` names the score in the results, "sm" and "ent" in the paper: `mAP@0.50 (sm) coco` and `mAP@0.50 (sm) per image`. There is one class
     and no limit on the number of predictions (COCO's own table stops at 100 an image).
     """
     kept = [(overlap, np.asarray(score, np.float64)) for overlap, score in images]
