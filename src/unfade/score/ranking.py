@@ -109,8 +109,9 @@ def score_ranking(
 ) -> Scores:
     """mAP of images given as (overlap of prediction and truth, score of each prediction): imperfect, table 1.
 
-    `ranking` names the score in the results, "sm" and "ent" in the paper: `mAP@0.50 (sm) coco` and `mAP@0.50 (sm) per image`. There is one class
-    and no limit on the number of predictions (COCO's own table stops at 100 an image).
+    `ranking` names the score in the results, "sm" and "ent" in the paper: `mAP@0.50 (sm) coco` and
+    `mAP@0.50 (sm) per image`. There is one class and no limit on the number of predictions (COCO's own table stops at
+    100 an image).
     """
     kept = [(overlap, np.asarray(score, np.float64)) for overlap, score in images]
     figures: dict[str, Figure] = {}
