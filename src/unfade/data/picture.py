@@ -72,7 +72,7 @@ def open_pictures(files: tuple[Path, ...], place: Path) -> Source:
     channels = first.samples - 1 if first.samples in _ALPHA else first.samples
     axes = "TYX" if channels == 1 else "TYX" + SAMPLES
     shape = (len(files), first.height, first.width, channels)[: len(axes)]
-    notes = ("the opacity (alpha) of the pictures is left out",) if first.samples in _ALPHA else ()
+    notes: tuple[str, ...] = ("the opacity (alpha) of the pictures is left out",) if first.samples in _ALPHA else ()
     if not files[0].read_bytes().startswith(_PNG):
         notes += ("JPEG is lossy: intensities are not what the camera measured",)
     names = COLOURS if channels == 3 else ("channel 0",)

@@ -1,0 +1,124 @@
+"""Tables as CSV and Parquet, with the unit and type of every column beside them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv as csv
+import pyarrow.parquet as parquet
+
+from unfade.data.outputs import replacing, write_json
+from unfade.errors import MissingInputError, UnreadableFileError
+from unfade.records import Table
+
+UNITS = b"unfade.units"
+_TYPES = {
+    "int8": pa.int8(), "int16": pa.int16(), "int32": pa.int32(), "int64": pa.int64(),
+    "uint8": pa.uint8(), "uint16": pa.uint16(), "uint32": pa.uint32(), "uint64": pa.uint64(),
+    "float32": pa.float32(), "float64": pa.float64(), "bool": pa.bool_(), "str": pa.string(),
+}  # fmt: skip
+
+
+def sidecar(path: Path) -> Path:
+    """Where the units of a CSV file stand: `objects.csv` has `objects.units.json`."""
+    return path.with_suffix(".units.json")
+
+
+def write_table(path: Path, table: Table) -> None:
+    """Write `<name>.csv` with `<name>.units.json`, or `<name>.parquet`, by the ending of `path`.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    data = arrow(table)
+    if path.suffix == ".parquet":
+        units = json.dumps(table.units, ensure_ascii=False).encode()
+        with replacing(path) as part:
+            parquet.write_table(data.replace_schema_metadata({**(data.schema.metadata or {}), UNITS: units}), part)
+        return
+    with replacing(path) as part, part.open("wb") as file:
+        file.write(csv_header(data.column_names))
+        csv.write_csv(data, file, csv.WriteOptions(include_header=False, quoting_style="needed"))
+    write_json(sidecar(path), {"columns": described(table)})
+
+
+def write_tables(path: Path, table: Table) -> None:
+    """Write both forms, `<path>.csv` and `<path>.parquet`; `path` has no ending."""
+    write_table(path.with_name(path.name + ".csv"), table)
+    write_table(path.with_name(path.name + ".parquet"), table)
+
+
+def read_table(path: Path) -> Table:
+    """Read a table that `write_table` wrote; a CSV file without its sidecar is read with guessed types.
+
+    Raises
+    ------
+    MissingInputError
+        If there is no such file.
+    UnreadableFileError
+        If it is damaged.
+    """
+    if not path.is_file():
+        raise MissingInputError(f"There is no table {path}; check its name.")
+    try:
+        return _read_parquet(path) if path.suffix == ".parquet" else _read_csv(path)
+    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
+        reason = " ".join(str(error).split())[:120]
+        raise UnreadableFileError(f"The table {path} cannot be read ({reason}); write it again.") from None
+
+
+def described(table: Table) -> dict[str, dict[str, str]]:
+    """Type of every column, and its unit where it has one."""
+    return {
+        str(name): {"type": _name(dtype), **({"unit": table.units[str(name)]} if str(name) in table.units else {})}
+        for name, dtype in table.rows.dtypes.items()
+    }
+
+
+def csv_header(names: list[str]) -> bytes:
+    """First line of a CSV file."""
+    return (",".join(_quoted(name) for name in names) + "\n").encode()
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"' if set(name) & set(',"\r\n') else name
+
+
+def _name(dtype: Any) -> str:
+    text = str(dtype)
+    return text if text in _TYPES else "str"
+
+
+def arrow(table: Table) -> pa.Table:
+    """The rows as an Arrow table with the types that both formats keep."""
+    rows = table.rows
+    schema = pa.schema([(str(name), _TYPES[_name(dtype)]) for name, dtype in rows.dtypes.items()])
+    return pa.Table.from_pandas(rows, schema, preserve_index=False)
+
+
+def _read_parquet(path: Path) -> Table:
+    data = parquet.read_table(path)
+    units = json.loads((data.schema.metadata or {}).get(UNITS, b"{}"))
+    return Table(data.to_pandas(), units)
+
+
+def _read_csv(path: Path) -> Table:
+    beside = sidecar(path)
+    if not beside.is_file():
+        return Table(csv.read_csv(path).to_pandas())
+    columns = json.loads(beside.read_text(encoding="utf-8"))["columns"]
+    types = {name: _TYPES[entry["type"]] for name, entry in columns.items()}
+    options = csv.ConvertOptions(column_types=types, null_values=["", "nan", "NaN"], strings_can_be_null=False)
+    rows = csv.read_csv(path, convert_options=options).to_pandas()
+    for name, entry in columns.items():
+        if entry["type"] in ("float32", "float64"):
+            rows[name] = np.asarray(rows[name], entry["type"])
+    frame = pd.DataFrame(rows, columns=list(columns))
+    return Table(frame, {name: entry["unit"] for name, entry in columns.items() if "unit" in entry})
