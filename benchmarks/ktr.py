@@ -1,6 +1,6 @@
 """The main job on a real reporter movie, scored against silver labels.
 
-usage: python benchmarks/ktr.py MOVIE SILVER RUN [--otsu]
+usage: python benchmarks/ktr.py MOVIE SILVER RUN
 
 Prints, for a finished run folder of MOVIE: F1 at IoU 0.5 averaged over frames, IDF1, the median nucleus/ring ratio of every
 reporter per frame, and the absolute log-ratio error of matched nuclei against the silver masks measured the same way.
@@ -59,9 +59,11 @@ def score(movie: api.Movie, found: Labels, silver: Labels) -> dict[str, object]:
             pairs = match(overlap, 0.5, strict=True)
             a = ours.loc[t].loc[overlap.ids_a[pairs.prediction], column].to_numpy()
             b = truth.loc[t].loc[overlap.ids_b[pairs.truth], column].to_numpy()
-            errors.append(np.abs(np.log(a / b)))
+            known = np.isfinite(a) & np.isfinite(b) & (a > 0) & (b > 0)
+            errors.append(np.abs(np.log(a[known] / b[known])))
         error = np.concatenate(errors)
-        error = error[np.isfinite(error)]
+        if error.size == 0:
+            continue  # a channel whose rings are empty or dark, as the marker's own
         median = ours.groupby("frame")[column].median()
         out[column] = {
             "median per frame": [round(float(v), 3) for v in median],

@@ -16,6 +16,8 @@ _HOMES: dict[str, str] = {
     "Lineage": "unfade.records",
     "Table": "unfade.records",
     "UnfadeError": "unfade.errors",
+    **{verb: "unfade.api" for verb in ("run", "segment", "track", "measure", "train", "score", "validate", "export")},
+    "open_movie": "unfade.api",
 }
 
 __all__ = ["__version__", *_HOMES]  # noqa: PLE0604

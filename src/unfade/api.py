@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,11 +11,13 @@ import numpy as np
 from unfade.records import Labels, Lineage, Movie, Table
 
 if TYPE_CHECKING:
+    from unfade.data.ctc_faults import Fault
     from unfade.link import LinkSettings
     from unfade.measure import MeasureSettings
     from unfade.pipeline.folder import RunFolder
     from unfade.pipeline.settings import RunSettings
     from unfade.pipeline.training import TrainingSettings
+    from unfade.score.result import Scores
 
 Progress = Callable[[str, int, int], None]
 MovieLike = Movie | np.ndarray | str | Path
@@ -76,7 +78,7 @@ def segment(
     UnfadeError
         If the movie, the channel or the weights cannot be used.
     """
-    from unfade.data.frames import check_frame
+    from unfade.data import check_frame
     from unfade.pipeline import segmenting
     from unfade.pipeline.settings import PredictSettings, SystemSettings
 
@@ -156,3 +158,44 @@ def train(
     from unfade.pipeline import training
 
     return training.train(Path(data), Path(out), settings or training.TrainingSettings(), progress)
+
+
+def score(
+    pred: str | Path, truth: str | Path, metrics: Sequence[str] | None = None, *, draws: int = 1000, seed: int = 0
+) -> Scores:
+    """Figures of a result against a truth; both are run folders, challenge folders or label stacks, in any mix.
+
+    Raises
+    ------
+    UnfadeError
+        If a side cannot be read, or the two do not fit together.
+    """
+    from unfade.pipeline import scoring
+
+    return scoring.score_paths(Path(pred), Path(truth), metrics, draws, seed)
+
+
+def validate(folder: str | Path) -> list[Fault]:
+    """Every fault of a challenge folder; an empty list if it keeps the rules.
+
+    Raises
+    ------
+    InputError
+        If it is no challenge folder.
+    """
+    from unfade.data.ctc_faults import validate as faults_of
+
+    return faults_of(Path(folder))
+
+
+def export(run: str | Path, to: Literal["ctc", "geff", "csv"], destination: str | Path) -> Path:
+    """Write a finished run folder as a challenge result, a GEFF graph or CSV tables; give the place written to.
+
+    Raises
+    ------
+    UnfadeError
+        If the run is not finished or the destination is taken.
+    """
+    from unfade.pipeline import exporting
+
+    return exporting.export(Path(run), to, Path(destination))

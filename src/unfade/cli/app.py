@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import unfade
-from unfade.cli import info, models, run, train
+from unfade.cli import export, info, models, run, score, train
 
 app = typer.Typer(
     name="unfade",
@@ -36,3 +36,6 @@ app.command("run")(run.run)
 app.command("info")(info.info)
 app.command("models")(models.models)
 app.command("train")(train.train)
+app.command("score")(score.score)
+app.command("validate")(score.validate)
+app.command("export")(export.export)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from unfade.data.outputs import replacing
-from unfade.data.zarr import LabelWriter
+from unfade.data.labelstore import LabelWriter
 from unfade.errors import OutputError
 from unfade.link import LinkSettings
 from unfade.link.cleanup import clean

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from unfade.data import open_labels
-from unfade.data.table import TableWriter, write_csv
+from unfade.data.table import write_table
+from unfade.data.table_writer import TableWriter
 from unfade.errors import ShapeError
 from unfade.measure import MeasureSettings, ObjectMeasurer, track_table
 from unfade.pipeline.folder import RunFolder
@@ -33,7 +34,7 @@ def measure_into(
     state = stage.start()
     order = np.argsort(lineage.frame, kind="stable")
     bounds = np.searchsorted(lineage.frame[order], np.arange(len(movie) + 1))
-    with TableWriter(folder.objects, stage.empty_table(), stage.units()) as writer:
+    with TableWriter(folder.objects.with_suffix(""), Table(stage.empty_table(), stage.units())) as writer:
         for t in range(len(movie)):
             nodes = order[bounds[t] : bounds[t + 1]]
             sure = _confidence(folder, lineage, t, nodes)
@@ -42,11 +43,9 @@ def measure_into(
                 writer.append(part)
             if progress is not None:
                 progress("measure", t + 1, len(movie))
-    objects = pd.read_parquet(folder.objects)
-    tracks = track_table(objects, lineage.tracks(), movie.calibration)
-    write_csv(tracks, folder.tracks)
-    rings = [c for c in objects.columns if c.startswith("ratio_")]
-    return {"objects": len(objects), "empty_rings": int(objects[rings[0]].isna().sum()) if rings else 0}
+    tracks = track_table(pd.read_parquet(folder.objects), lineage.tracks(), movie.calibration)
+    write_table(folder.tracks, tracks)
+    return {"objects": state.objects, "empty_rings": state.empty_rings, "ratios": [list(r) for r in stage.ratios()]}
 
 
 def _confidence(folder: RunFolder, lineage: Lineage, t: int, nodes: np.ndarray) -> dict[int, float]:

@@ -19,13 +19,12 @@ SNAPSHOTS = 4
 
 
 def report_into(
-    folder: RunFolder, movie: Movie, channel: int, measured: tuple[int, ...], manifest: dict[str, Any]
+    folder: RunFolder, movie: Movie, channel: int, manifest: dict[str, Any]
 ) -> dict[str, Any]:
     """Write `report.html` from the tables and a few frames."""
     objects, tracks = pd.read_parquet(folder.objects), pd.read_csv(folder.tracks)
     labels = open_labels(folder.labels)
-    columns = [c for c in objects.columns if c.startswith("ratio_")]
-    ratios = tuple(zip(columns, (movie.channels[c] for c in measured), strict=True))
+    ratios = tuple((column, name) for column, name in manifest["stages"]["measure"]["ratios"])
     shots = [Snapshot(t, movie.frame(t, channel), labels.frame(t)) for t in spread(len(movie), SNAPSHOTS)]
     write(
         folder.report,
@@ -40,7 +39,7 @@ def report_into(
             ratios=ratios,
             snapshots=shots,
             snapshot_channel=movie.channels[channel],
-            attention=worth_a_look(objects, tracks, len(movie), tuple(columns)),
+            attention=worth_a_look(objects, tracks, len(movie), tuple(column for column, _ in ratios)),
             rescaling=_rescaling(manifest),
             manifest=manifest,
             notes=_notes(movie, manifest, len(objects)),

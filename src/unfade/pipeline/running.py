@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from unfade.data import open_movie
-from unfade.data.outputs import saving
+from unfade.data.outputs import guarded
 from unfade.errors import InputError
 from unfade.measure import VERSION as MEASURE_VERSION
 from unfade.pipeline import linking, measuring, reporting, segmenting
@@ -69,7 +69,7 @@ def run(source: Path, out: Path, settings: RunSettings, progress: Progress | Non
     earlier = folder.claim(identity)
     try:
         diameter = _diameter(earlier, predictor, movie, channel, settings, weights.sha256)
-        with saving(out):
+        with guarded(out):
             folder.instances.mkdir(parents=True, exist_ok=True)
             write_toml(folder.settings, settings.plain())
             manifest = {
@@ -137,7 +137,7 @@ def _stages(job: Job, stage: segmenting.SegmentStage, identity: str) -> None:
         return measuring.measure_into(folder, movie, job.measured, settings.measure, job.progress)
 
     def report() -> dict[str, Any]:
-        return reporting.report_into(folder, movie, job.channel, job.measured, job.manifest)
+        return reporting.report_into(folder, movie, job.channel, job.manifest)
 
     job.stage("segment", seen, (segmenting.frame_path(folder.instances, count - 1),), segment)
     job.stage("link", linked, (folder.labels, folder.lineage), link)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from unfade.data.outputs import replacing
-from unfade.data.reading import check_frame
+from unfade.data import check_frame
 from unfade.errors import OutputError, SettingsError
 from unfade.ops.device import pick_device
 from unfade.pipeline.settings import PredictSettings, SystemSettings

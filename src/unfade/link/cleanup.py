@@ -1,0 +1,5 @@
+"""Provisional."""
+
+
+def clean(lineage, settings):
+    return lineage

@@ -1,0 +1,53 @@
+"""A run folder in the formats of others."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from unfade.data import ctc, open_labels
+from unfade.data.geff import write_geff
+from unfade.data.outputs import replacing
+from unfade.data.table import read_table
+from unfade.errors import MissingInputError
+from unfade.pipeline.folder import RunFolder
+from unfade.pipeline.linking import read_lineage
+from unfade.records import Lineage
+
+Format = Literal["ctc", "geff", "csv"]
+
+
+def export(run: Path, to: Format, destination: Path) -> Path:
+    """Write a finished run as a challenge result folder, a GEFF graph or CSV tables; give the place written to.
+
+    Raises
+    ------
+    MissingInputError
+        If `run` is no finished run folder.
+    OutputError
+        If the destination is taken.
+    """
+    folder = RunFolder(run)
+    if not (folder.labels.is_dir() and folder.lineage.is_file() and folder.objects.is_file()):
+        raise MissingInputError(f"{run} is no finished run folder; make one with 'unfade run MOVIE -o {run}'.")
+    tracks = by_track(read_lineage(folder.lineage))
+    if to == "ctc":
+        ctc.write(destination, open_labels(run).frames(), tracks, renumber=True)
+    elif to == "geff":
+        write_geff(destination, tracks, read_table(folder.objects), open_labels(run).calibration)
+    else:
+        with replacing(destination) as part:
+            part.mkdir(parents=True, exist_ok=True)
+            for table in (folder.objects.with_suffix(".csv"), folder.tracks):
+                shutil.copyfile(table, part / table.name)
+            pd.DataFrame(tracks.parents, columns=["child", "parent"]).to_csv(part / "parents.csv", index=False)
+    return destination
+
+
+def by_track(lineage: Lineage) -> Lineage:
+    """The lineage as the run's label images show it: the value of an object is its track."""
+    return Lineage(lineage.frame, lineage.track.astype(np.int32), lineage.track, lineage.confidence, lineage.parents)
