@@ -20,7 +20,6 @@ class Limits:
     small: float = 0.4  # area, as a share of the median of all objects
     jump: float = 1.7  # area, as a multiple of that in the frame before or after
     short: float = 0.15  # frames of a track, as a share of the movie
-    short_frames: int = 5  # movies with fewer frames have no short-lived tracks
 
 
 def worth_a_look(
@@ -75,7 +74,7 @@ def _small(rows: pd.DataFrame, limit: float) -> pd.DataFrame:
 
 
 def _short(rows: pd.DataFrame, tracks: pd.DataFrame, frames: int, limits: Limits) -> pd.DataFrame:
-    longest = limits.short * frames if frames >= limits.short_frames else 0.0
+    longest = limits.short * frames
     short = tracks.loc[tracks["frames"] <= longest, ["track", "frames"]]
     first = rows.drop_duplicates("track").merge(short, on="track")
     number = first["frames"].to_numpy(np.int64)

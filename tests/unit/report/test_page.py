@@ -133,6 +133,7 @@ def test_names_that_are_no_unicode_can_be_written(tmp_path: Path) -> None:
 def test_one_frame_has_nothing_to_link() -> None:
     text = Reader(html(content(1))).text
     assert "nothing to link" in text["tracks"]
+    assert text["counts"] == "Objects per frame 6 objects in the only frame."
     assert "n = 6 objects of one frame." in text["ratios"]
     assert "nothing to link" in text[""]
 
@@ -156,6 +157,12 @@ def test_a_bare_run_without_scale_pictures_or_channels() -> None:
     assert "at their own size." in text["scale"]
     assert text["manifest"] == "Manifest This run kept no manifest."
     assert "notes" not in text
+
+
+def test_a_clean_run_says_that_nothing_stood_out() -> None:
+    run = content()
+    text = Reader(html(content(attention=run.attention.head(0), crops=()))).text
+    assert text["attention"] == "Objects worth a look Nothing stood out."
 
 
 def test_all_values_missing() -> None:

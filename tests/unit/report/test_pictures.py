@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from base64 import b64decode
 from io import BytesIO
 
 import numpy as np
@@ -91,6 +92,7 @@ def test_large_images_are_shown_smaller_but_outlined_in_their_own_pixels(monkeyp
     image, labels = stack(1)
     shot = picture(Snapshot(0, image[0], labels[0]), (0.0, 1000.0))
     assert (shot.width, shot.height) == (80, 48)
+    assert imread(BytesIO(b64decode(shot.png.partition(",")[2])), format="png").shape == (16, 26)
     assert max(c[:, 0].max() for line in shot.outlines for c in loops(line.path)) > 60
     thin = pictures._thinned(np.arange(24.0).reshape(4, 6), 3)
     assert thin.tolist() == [[3.5, 5.5, 7.5], [15.5, 17.5, 19.5]]
@@ -102,6 +104,9 @@ def test_crops_stay_in_the_frame_and_show_their_object() -> None:
     assert found is not None
     assert found.image.shape == (20, 20)
     assert np.array_equal(found.mask, labels[0][4:24, 0:20] == 1)
+    low = crop(image[0], labels[0], 6, (47.0, 79.0), side=20)
+    assert low is not None
+    assert np.array_equal(low.image, image[0][28:48, 60:80])
     assert crop(image[0], labels[0], 77, (14.0, 10.0)) is None
 
 
