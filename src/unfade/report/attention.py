@@ -61,7 +61,7 @@ def _jumps(rows: pd.DataFrame, limit: float) -> pd.DataFrame:
     factor[cut | np.append(False, cut[:-1])] = 1.0
     hit = factor > limit
     before = np.append(area[:1], area[:-1])[hit]
-    detail = [f"{a:,.0f} to {b:,.0f} px" for a, b in zip(before, area[hit], strict=True)]
+    detail = [f"{a:,.0f} to {b:,.0f} px²" for a, b in zip(before, area[hit], strict=True)]
     return _rows(rows[hit], "area jumps", detail, 0.6 + 0.4 * (1 - limit / factor[hit]))
 
 

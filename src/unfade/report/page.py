@@ -190,7 +190,8 @@ def _heading(name: str) -> str:
     """`area_px` becomes `area (px)`."""
     for ending in sorted(UNITS, key=len, reverse=True):
         if name.endswith(ending) and len(name) > len(ending):
-            return f"{name.removesuffix(ending).replace('_', ' ')} ({UNITS[ending]})"
+            unit = "px²" if name.endswith("area_px") else UNITS[ending]
+            return f"{name.removesuffix(ending).replace('_', ' ')} ({unit})"
     return name.replace("_", " ")
 
 

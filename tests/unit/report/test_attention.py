@@ -40,7 +40,7 @@ def test_a_jump_of_the_area_is_found_where_it_happens() -> None:
     objects.loc[(objects["track"] == 1) & (objects["frame"] >= 6), "area_px"] *= 2
     found = worth_a_look(objects, content().tracks, 10)
     jump = found[found["reason"] == "area jumps"]
-    assert jump[["track", "frame", "detail"]].to_numpy().tolist() == [[1, 6, "149 to 298 px"]]
+    assert jump[["track", "frame", "detail"]].to_numpy().tolist() == [[1, 6, "149 to 298 px²"]]
     shrunk = worth_a_look(objects.assign(area_px=1e4 / objects["area_px"]), content().tracks, 10)
     assert (1, "area jumps") in looks(shrunk)
 

@@ -77,6 +77,7 @@ def test_the_page_says_what_was_found() -> None:
     assert "n = 50 objects in 10 frames." in text["counts"]
     assert "n = 6 tracks." in text["tracks"]
     assert "touches border 2" in text["attention"]
+    assert "y (px) x (px) area (px²)" in text["attention"]
     assert "150 % of their size, so that objects of 14 px were 21 px wide" in text["scale"]
     assert "The objects are smaller than those it knows." in text["scale"]
     assert "gap 2 names a, b" in text["manifest"]
