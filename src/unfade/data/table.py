@@ -17,6 +17,8 @@ from unfade.errors import MissingInputError, UnreadableFileError
 from unfade.records import Table
 
 UNITS = b"unfade.units"
+COLUMNS = b"unfade.columns"
+CATEGORY = "category"
 _TYPES = {
     "int8": pa.int8(), "int16": pa.int16(), "int32": pa.int32(), "int64": pa.int64(),
     "uint8": pa.uint8(), "uint16": pa.uint16(), "uint32": pa.uint32(), "uint64": pa.uint64(),
@@ -74,12 +76,17 @@ def read_table(path: Path) -> Table:
         raise UnreadableFileError(f"The table {path} cannot be read ({reason}); write it again.") from None
 
 
-def described(table: Table) -> dict[str, dict[str, str]]:
-    """Type of every column, and its unit where it has one."""
-    return {
-        str(name): {"type": _name(dtype), **({"unit": table.units[str(name)]} if str(name) in table.units else {})}
-        for name, dtype in table.rows.dtypes.items()
-    }
+def described(table: Table) -> dict[str, dict[str, Any]]:
+    """Type of every column, its unit where it has one, and the words that a column of words may hold."""
+    found: dict[str, dict[str, Any]] = {}
+    for name, dtype in table.rows.dtypes.items():
+        entry: dict[str, Any] = {"type": _name(dtype)}
+        if isinstance(dtype, pd.CategoricalDtype):
+            entry = {"type": CATEGORY, "categories": [str(word) for word in dtype.categories]}
+        if str(name) in table.units:
+            entry["unit"] = table.units[str(name)]
+        found[str(name)] = entry
+    return found
 
 
 def csv_header(names: list[str]) -> bytes:
@@ -100,13 +107,17 @@ def arrow(table: Table) -> pa.Table:
     """The rows as an Arrow table with the types that both formats keep."""
     rows = table.rows
     schema = pa.schema([(str(name), _TYPES[_name(dtype)]) for name, dtype in rows.dtypes.items()])
-    return pa.Table.from_pandas(rows, schema, preserve_index=False)
+    data = pa.Table.from_pandas(rows, schema, preserve_index=False)
+    columns = json.dumps(described(Table(rows)), ensure_ascii=False).encode()
+    return data.replace_schema_metadata({**(data.schema.metadata or {}), COLUMNS: columns})
 
 
 def _read_parquet(path: Path) -> Table:
     data = parquet.read_table(path)
-    units = json.loads((data.schema.metadata or {}).get(UNITS, b"{}"))
-    return Table(data.to_pandas(), units)
+    found = data.schema.metadata or {}
+    return Table(
+        _with_words(data.to_pandas(), json.loads(found.get(COLUMNS, b"{}"))), json.loads(found.get(UNITS, b"{}"))
+    )
 
 
 def _read_csv(path: Path) -> Table:
@@ -114,11 +125,22 @@ def _read_csv(path: Path) -> Table:
     if not beside.is_file():
         return Table(csv.read_csv(path).to_pandas())
     columns = json.loads(beside.read_text(encoding="utf-8"))["columns"]
-    types = {name: _TYPES[entry["type"]] for name, entry in columns.items()}
-    options = csv.ConvertOptions(column_types=types, null_values=["", "nan", "NaN"], strings_can_be_null=False)
+    types = {name: _TYPES["str" if entry["type"] == CATEGORY else entry["type"]] for name, entry in columns.items()}
+    options = csv.ConvertOptions(
+        column_types=types, null_values=["", "nan", "NaN"], strings_can_be_null=False, include_columns=list(columns)
+    )
     rows = csv.read_csv(path, convert_options=options).to_pandas()
     for name, entry in columns.items():
         if entry["type"] in ("float32", "float64"):
             rows[name] = np.asarray(rows[name], entry["type"])
-    frame = pd.DataFrame(rows, columns=list(columns))
-    return Table(frame, {name: entry["unit"] for name, entry in columns.items() if "unit" in entry})
+    units = {name: entry["unit"] for name, entry in columns.items() if "unit" in entry}
+    return Table(_with_words(rows, columns), units)
+
+
+def _with_words(rows: pd.DataFrame, columns: dict[str, dict[str, Any]]) -> pd.DataFrame:
+    """Columns of words as categories again; an empty cell is missing."""
+    for name, entry in columns.items():
+        if entry["type"] == CATEGORY:
+            values = rows[name].astype(object)
+            rows[name] = pd.Categorical(values.where(values != "", None), categories=entry["categories"])
+    return rows
