@@ -2,7 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 WORKERS ?= 2
-DEMO ?= runs/demo
+DEMO ?= demo
+ARGS ?=
 
 BIN := $(VENV)/bin
 INSTALL = $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python -c constraints.txt
@@ -35,29 +36,29 @@ $(VENV)/.docs: $(PINNED) | $(BIN)/uv
 
 demo: $(VENV)/.run ## run the main job on a small generated movie
 	@mkdir -p $(DEMO)
-	$(BIN)/python -m unfade.testing.movies $(DEMO)/movie.ome.tif
-	$(BIN)/unfade run $(DEMO)/movie.ome.tif --segment-channel "nuclear marker" --measure-channel reporter -o $(DEMO)/out
-	@echo "Open the report: $(CURDIR)/$(DEMO)/out/report.html"
+	$(BIN)/unfade synthesize $(DEMO)/movie.ome.tif --seed 0
+	$(BIN)/unfade run $(DEMO)/movie.ome.tif -o $(DEMO)/run
+	@echo "Open the report: $(CURDIR)/$(DEMO)/run/report.html"
 
-test: $(VENV)/.dev ## run the tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS)
+test: $(VENV)/.dev ## run the tests; ARGS=tests/unit/score runs a part of them
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
 
 lint: $(VENV)/.dev ## check style, types and the import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/mypy --strict
+	$(BIN)/lint-imports --no-logo
 
 format: $(VENV)/.dev ## bring the code into its one style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 docs: $(VENV)/.docs ## build the manual into docs/_build/html
-	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
 	@echo "Open the manual: $(CURDIR)/docs/_build/html/index.html"
 
 bench: $(VENV)/.dev ## measure speed and memory
-	$(BIN)/python -m pytest benchmarks --benchmark-enable
+	$(BIN)/python -m pytest benchmarks --benchmark-enable $(ARGS)
 
 oracles: $(BIN)/uv ## run other implementations, each in its own environment, and write their figures to tests/oracles
 	@set -e; for pins in tests/oracles/*.txt; do \
@@ -72,8 +73,8 @@ wheel: $(BIN)/uv ## build the wheel, install it alone in a clean environment and
 	PYTHON=$(PYTHON) UV=$(BIN)/uv .ci/wheel dist/*.whl
 
 constraints: $(BIN)/uv ## choose the newest versions of all dependencies
-	$(BIN)/uv pip compile --quiet --universal --upgrade --no-header --no-annotate --python-version 3.11 \
+	$(BIN)/uv pip compile --quiet --universal --upgrade --no-header --no-annotate --no-emit-find-links --no-emit-index-url --python-version 3.11 \
 		--all-extras pyproject.toml -o constraints.txt
 
 clean: ## remove the environment and everything that was built
-	rm -rf $(VENV) $(VENV)-* build dist docs/_build runs/demo
+	rm -rf $(VENV) $(VENV)-* build dist docs/_build $(DEMO)
