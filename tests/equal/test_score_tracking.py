@@ -39,13 +39,14 @@ def expected(name: str) -> dict[str, Any]:
 def ours(root: Path, excerpt_name: str) -> dict[str, tuple[Scores, int]]:
     """Scores and digest of every perturbation of an excerpt."""
     (excerpt,) = (e for e in EXCERPTS if e.name == excerpt_name)
-    truth, seg = load(root, excerpt)
+    sequence = load(root, excerpt)
+    truth = sequence.truth
     table = pd.DataFrame(rows(truth), columns=COLUMNS)
     out = {}
     for way in WAYS:
-        result = perturbed(truth, way, excerpt.name)
+        result = perturbed(sequence.outlines, way, excerpt.name)
         pred_table = pd.DataFrame(rows(result), columns=COLUMNS)
-        scores = score_sequence(result.frames, pred_table, truth.frames, table, seg)
+        scores = score_sequence(result.frames, pred_table, truth.frames, table, sequence.seg)
         out[f"{excerpt.name} / {way}"] = (scores, digest(result))
     return out
 

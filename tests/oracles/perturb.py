@@ -43,26 +43,41 @@ EXCERPTS = (
     Excerpt("DIC-C2DH-HeLa", "01", 0, 40),
     Excerpt("DIC-C2DH-HeLa", "02", 40, 84),
     Excerpt("PhC-C2DH-U373", "01", 0, 30),
-    Excerpt("Fluo-N2DH-GOWT1", "01", 0, 20),
+    Excerpt("Fluo-N2DH-GOWT1", "01", 0, 14),
 )
 
 
-def load(root: Path, excerpt: Excerpt) -> tuple[Tracked, dict[int, np.ndarray]]:
-    """The tracking truth of an excerpt, frames counted from 0, and its segmentation truth by frame."""
-    folder = root / "ctc" / excerpt.dataset / f"{excerpt.sequence}_GT"
+@dataclass
+class Sequence:
+    """What is known of an excerpt, frames counted from 0."""
+
+    truth: Tracked  # markers
+    outlines: Tracked  # whole cells under the same ids, where the silver truth has them; otherwise the markers
+    seg: dict[int, np.ndarray]  # gold segmentation of some frames
+
+
+def load(root: Path, excerpt: Excerpt) -> Sequence:
+    """Read an excerpt of the challenge's training data."""
+    base = root / "ctc" / excerpt.dataset
+    folder, silver = base / f"{excerpt.sequence}_GT", base / f"{excerpt.sequence}_ST" / "SEG"
     numbers = range(excerpt.start, excerpt.stop)
-    frames = np.stack([tifffile.imread(folder / "TRA" / f"man_track{t:03d}.tif") for t in numbers])
-    rows = np.loadtxt(folder / "TRA" / "man_track.txt", dtype=int, ndmin=2)
-    seg = {}
-    for t in numbers:
-        path = folder / "SEG" / f"man_seg{t:03d}.tif"
-        if path.is_file():
-            seg[t - excerpt.start] = tifffile.imread(path)
-    return tidy(Tracked(frames.astype(np.int32), {int(c): int(p) for c, _, _, p in rows if p})), seg
+    frames = np.stack([tifffile.imread(folder / "TRA" / f"man_track{t:03d}.tif") for t in numbers]).astype(np.int32)
+    table = np.loadtxt(folder / "TRA" / "man_track.txt", dtype=int, ndmin=2)
+    parents = {int(c): int(p) for c, _, _, p in table if p}
+    whole = frames.copy()
+    for image, t in zip(whole, numbers, strict=True):
+        if silver.is_dir():
+            cells = tifffile.imread(silver / f"man_seg{t:03d}.tif")
+            cells[~np.isin(cells, image)] = 0
+            image[np.isin(image, cells) | (cells > 0)] = 0
+            image[:] = np.where(cells > 0, cells, image)
+    paths = {t - excerpt.start: folder / "SEG" / f"man_seg{t:03d}.tif" for t in numbers}
+    seg = {t: tifffile.imread(path) for t, path in paths.items() if path.is_file()}
+    return Sequence(tidy(Tracked(frames, dict(parents))), tidy(Tracked(whole, dict(parents))), seg)
 
 
 def perturbed(truth: Tracked, way: str, name: str) -> Tracked:
-    """The truth with one kind of fault; `name` of the sequence and way make the seed."""
+    """The outlines of a sequence with one kind of fault; `name` of the sequence and way make the seed."""
     random = np.random.default_rng(zlib.crc32(f"{name} {way}".encode()))
     copy = Tracked(truth.frames.copy(), dict(truth.parents))
     WAYS[way](copy, random)
