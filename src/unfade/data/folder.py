@@ -99,17 +99,28 @@ def check_dense(folder: Path) -> None:
 
 
 def _open_tiffs(folder: Path, files: tuple[Path, ...], axes: str | None) -> Source:
-    first = open_tiff(files[0], None if axes is None else _of_one(axes, files[0]), together=False)
+    try:
+        first = open_tiff(files[0], None if axes is None else _of_one(axes), together=False)
+    except AmbiguousAxesError:
+        raise AmbiguousAxesError(
+            f"The files in {folder} have more than two axes that cannot be told; give --axes TCYX if each holds the "
+            "channels of a time point, --axes TZYX if it holds z planes."
+        ) from None
     if first.layout.size("T") > 1:
         raise AxisError(
-            f"The files in {folder} hold {first.layout.size('T')} time points each; a folder has one file per frame, "
-            f"so give one of the files, or other --axes."
+            f"The files in {folder} hold {first.layout.size('T')} time points each, but a folder has one file per "
+            "frame; give one of the files, or other --axes."
         )
     sources = [first]
     for path in files[1:]:
-        source = open_tiff(path, first.layout.axes, together=False) if first.layout.axes else first
-        same_frame(path, (source.layout.shape, source.dtype), (first.layout.shape, first.dtype), files[0])
-        sources.append(source)
+        try:
+            sources.append(open_tiff(path, first.layout.axes, together=False))
+        except AxisError:
+            raise ShapeError(
+                f"All frames must be alike, but {path.name} has other axes than {files[0].name}."
+            ) from None
+        found = sources[-1]
+        same_frame(path, (found.layout.shape, found.dtype), (first.layout.shape, first.dtype), files[0])
     layout = Layout("T" + first.layout.axes.replace("T", "_"), (len(files), *first.layout.shape))
     known = Calibration(first.calibration.pixel_um, first.calibration.interval_s if len(files) > 1 else None)
     planes = _joined(sources)
@@ -117,7 +128,7 @@ def _open_tiffs(folder: Path, files: tuple[Path, ...], axes: str | None) -> Sour
     return Source(folder, kind, layout, first.dtype, first.channels, known, planes, first.notes)
 
 
-def _of_one(axes: str, path: Path) -> str | None:
+def _of_one(axes: str) -> str | None:
     """Axes of one file when those of the whole folder may have been given; None leaves it to the file."""
     rest = axes.removeprefix("T")
     return None if rest == "YX" else rest

@@ -15,6 +15,7 @@ from unfade.records import Calibration, Image, Movie
 
 Projection = Literal["max", "mean"]
 MEMORY_SHARE = 0.5  # a frame larger than this part of the free memory is refused
+COLOURS = ("red", "green", "blue")
 DEFLATE = 1040  # bytes that one stored byte of a deflate stream can stand for, a little more than it truly can
 
 

@@ -75,6 +75,8 @@ def count_pages(path: Path) -> int:
 def _next(file: BinaryIO, offset: int, size: int, kind: _Kind, path: Path, page: int) -> int:
     """Offset of the directory after the one at `offset`, 0 after the last."""
     width = struct.calcsize(kind.offset)
+    if offset >= size:
+        raise cut_off(path, f"page {page}", size)
     file.seek(offset)
     raw = file.read(struct.calcsize(kind.count))
     entries = struct.unpack(kind.count, raw)[0] if len(raw) == struct.calcsize(kind.count) else 0

@@ -5,18 +5,19 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from unfade.data.axes import SAMPLES, Layout
-from unfade.data.frames import Source, check_claim, check_size, same_frame
-from unfade.data.tiff import COLOURS
+from unfade.data.frames import COLOURS, Source, check_claim, check_size, same_frame
 from unfade.errors import UnreadableFileError
 from unfade.records import Calibration, Image
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_END = b"IEND\xaeB`\x82"
+_JPEG_END = b"\xff\xd9"
+_TAIL = 4096  # bytes behind which no end mark is looked for
 _PNG_SAMPLES = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}  # colour type to samples
 _JPEG_SIZES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # markers that carry the size
 _BARE = frozenset((0x01, *range(0xD0, 0xD9)))  # markers without a length
@@ -102,17 +103,22 @@ def read_header(path: Path) -> Header:
     with path.open("rb") as file:
         head = file.read(33)
         if head.startswith(_PNG):
-            file.seek(max(0, size - 4096))
-            header = _png(path, head, file.read())
+            header = _png(path, head, _tail(file, size))
         elif head.startswith(b"\xff\xd8\xff"):
             file.seek(0)
-            header = _jpeg(path, file.read(1 << 20))
+            header = _jpeg(path, file.read(1 << 20), _tail(file, size))
         else:
             raise UnreadableFileError(f"{path} is no picture (it starts with {head[:8]!r}); save it as TIFF or PNG.")
     claimed = check_size(path, header.samples, header.height, header.width, header.dtype.itemsize)
     if head.startswith(_PNG):
         check_claim(path, claimed // (8 if header.dtype.itemsize == 1 else 1), size)
     return header
+
+
+def _tail(file: BinaryIO, size: int) -> bytes:
+    """The last bytes of a file, where the end mark of a picture stands."""
+    file.seek(max(0, size - _TAIL))
+    return file.read()
 
 
 def _png(path: Path, head: bytes, tail: bytes) -> Header:
@@ -124,9 +130,9 @@ def _png(path: Path, head: bytes, tail: bytes) -> Header:
     return Header(height, width, _PNG_SAMPLES[colour], np.dtype(np.uint16 if depth == 16 else np.uint8))
 
 
-def _jpeg(path: Path, data: bytes) -> Header:
+def _jpeg(path: Path, data: bytes, tail: bytes) -> Header:
     at = 2
-    while at + 9 < len(data) and data[at] == 0xFF:
+    while _JPEG_END in tail and at + 9 < len(data) and data[at] == 0xFF:
         marker = data[at + 1]
         if marker in _JPEG_SIZES:
             height, width, samples = struct.unpack(">HHB", data[at + 5 : at + 10])

@@ -15,14 +15,13 @@ import tifffile
 from numpy.typing import NDArray
 
 from unfade.data.axes import DROPPED, SAMPLES, UNKNOWN, Layout, resolve
-from unfade.data.frames import Source, check_claim, check_dtype, check_size, damaged
+from unfade.data.frames import COLOURS, Source, check_claim, check_dtype, check_size, damaged
 from unfade.data.ifd import count_pages, cut_off
 from unfade.data.omexml import OmeImage, parse_ome
 from unfade.data.units import length_um, time_s
 from unfade.errors import AxisError, ShapeError, UnfadeError, UnreadableFileError
 from unfade.records import Calibration, Image
 
-COLOURS = ("red", "green", "blue")
 _DEFLATE = (8, 32946)
 _FORMATS = {"ome": "OME-TIFF", "imagej": "ImageJ TIFF"}
 _RESOLUTION_UM = (0.01, 8.0)  # pixel sizes that the resolution of a plain TIFF can mean; 72 dpi would be 353 µm
@@ -44,7 +43,7 @@ class TiffPlanes:
         """All channels of one plane, `(C, Y, X)`."""
         out = np.empty((self.channels, self.inner.size("Y"), self.inner.size("X")), self.dtype)
         filled = 0
-        with ExitStack() as stack:
+        with ExitStack() as stack, _listening():
             opened: dict[int, tifffile.TiffFile] = {}
             for c in range(self.outer.size("C")):
                 page = self._page(self._place({"T": t, "Z": z, "C": c}), opened, stack)
@@ -110,18 +109,18 @@ def _listening() -> Iterator[list[str]]:
     """Collect what tifffile would print, and keep it from printing."""
     log, heard = logging.getLogger("tifffile"), list[str]()
 
-    class Collector(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            heard.append(record.getMessage())
+    class Collector(logging.Filter):
+        def filter(self, record: logging.LogRecord) -> bool:
+            if record.levelno >= logging.WARNING:
+                heard.append(record.getMessage())
+            return False
 
-    handler, before = Collector(logging.WARNING), log.propagate
-    log.addHandler(handler)
-    log.propagate = False
+    collector = Collector()
+    log.addFilter(collector)
     try:
         yield heard
     finally:
-        log.removeHandler(handler)
-        log.propagate = before
+        log.removeFilter(collector)
 
 
 def _check_pages(tif: tifffile.TiffFile, path: Path) -> None:
