@@ -1,0 +1,226 @@
+"""The stage that measures objects frame by frame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from unfade.errors import ChannelError, ShapeError
+from unfade.measure import columns
+from unfade.measure.intensity import background_of, intensities
+from unfade.measure.regions import Groups, Regions
+from unfade.measure.rings import rings
+from unfade.measure.settings import MeasureSettings
+from unfade.records import Calibration, Image, Kind, LabelImage, Labels, Movie, Table
+
+VERSION = 1  # rises when the same settings give other values
+
+Confidence = Mapping[int, float] | NDArray[Any] | None
+
+
+class Frame(NamedTuple):
+    """One frame to measure; a plain tuple will do."""
+
+    t: int
+    image: Image  # (C, Y, X)
+    labels: LabelImage  # (Y, X) track ids
+    confidence: Confidence = None  # by track id: a mapping, or an array that ids index; absent = unknown
+
+
+@dataclass(frozen=True)
+class Tally:
+    """State of the stage: what was measured so far."""
+
+    frames: int = 0
+    objects: int = 0
+    empty_rings: int = 0
+
+
+class ObjectMeasurer:
+    """Stage: frames with labels to rows of the objects table, one row per object, in the order of ids.
+
+    Measures nothing but the given pixels in the movie's own resolution. `channels` are pairs (index, name) of the
+    channels to measure. Objects of the kind `cell` have no ring: their `ring_*` and `ratio_*` are NaN, and they do not
+    count as empty.
+
+    Raises
+    ------
+    SettingsError
+        If the ring is set in µm and the pixel size is unknown.
+    """
+
+    lag = 0
+
+    def __init__(
+        self,
+        settings: MeasureSettings,
+        channels: Sequence[tuple[int, str]],
+        calibration: Calibration = Calibration(),
+        kind: Kind = "nucleus",
+    ) -> None:
+        self.settings = settings
+        self.channels = tuple(channels)
+        self.calibration = calibration
+        self.kind: Kind = kind
+        self.suffixes = columns.suffixes([name for _, name in self.channels])
+        self._ring = settings.ring_px(calibration)
+        self._types = columns.column_types(self.suffixes, calibration, settings.background != "none")
+
+    def start(self) -> Tally:
+        """The state before the first frame."""
+        return Tally()
+
+    def push(self, state: Tally, item: Frame | tuple[Any, ...]) -> tuple[Tally, list[pd.DataFrame]]:
+        """Rows of one frame, given as `Frame` or a tuple `(t, image, labels, confidence)`.
+
+        Raises
+        ------
+        ShapeError
+            If image and labels differ in shape, or the labels are no integers of 0 and above.
+        ChannelError
+            If the image has fewer channels than are to be measured.
+        """
+        frame = Frame(*item)
+        self._check(frame)
+        regions = Regions.of(frame.labels)
+        count = len(regions)
+        ring = rings(regions.place[1:-1, 1:-1], count, *self._ring) if self.kind == "nucleus" else _nothing(count)
+        values = self._place(frame, regions) | self._shape(regions, ring)
+        for (index, _), name in zip(self.channels, self.suffixes, strict=True):
+            values |= {f"{part}_{name}": v for part, v in self._intensity(frame.image[index], regions, ring).items()}
+        empty = int((ring.count == 0).sum()) if self.kind == "nucleus" else 0
+        state = replace(
+            state, frames=state.frames + 1, objects=state.objects + count, empty_rings=state.empty_rings + empty
+        )
+        return state, [columns.as_frame(values, self._types)]
+
+    def finish(self, state: Tally) -> list[pd.DataFrame]:
+        """Nothing: every frame's rows came with it."""
+        return []
+
+    def columns(self) -> tuple[str, ...]:
+        """Columns of the table in order."""
+        return tuple(self._types)
+
+    def units(self) -> dict[str, str]:
+        """Unit of each column that has one."""
+        return columns.units(self._types, self.suffixes)
+
+    def ratios(self) -> tuple[tuple[str, str], ...]:
+        """Columns of nucleus/ring ratios, each with the name of its channel."""
+        return tuple((f"ratio_{s}", name) for s, (_, name) in zip(self.suffixes, self.channels, strict=True))
+
+    def empty_table(self) -> pd.DataFrame:
+        """The table without rows, its columns typed."""
+        none = np.zeros(0)
+        words = {name: pd.Categorical([], dtype=t) for name, t in self._types.items() if not isinstance(t, np.dtype)}
+        return columns.as_frame(dict.fromkeys(self._types, none) | words, self._types)
+
+    def _check(self, frame: Frame) -> None:
+        image, labels = np.shape(frame.image), np.shape(frame.labels)
+        if len(image) != 3 or image[1:] != labels:
+            raise ShapeError(
+                f"Frame {frame.t} has an image {image} but labels {labels}; (C, Y, X) and (Y, X) must fit."
+            )
+        if frame.labels.dtype.kind not in "iu" or (frame.labels.size and frame.labels.min() < 0):
+            raise ShapeError(f"Labels of frame {frame.t} must be integers of 0 and above, got {frame.labels.dtype}.")
+        missing = [name for index, name in self.channels if not 0 <= index < image[0]]
+        if missing:
+            raise ChannelError(f"Frame {frame.t} has {image[0]} channels and lacks '{missing[0]}'.")
+
+    def _place(self, frame: Frame, regions: Regions) -> dict[str, Any]:
+        count = len(regions)
+        return {
+            "frame": np.full(count, frame.t),
+            "track": regions.id,
+            "kind": columns.constant(self.kind, columns.KIND_TYPE, count),
+            "time_s": np.full(count, self.calibration.seconds(frame.t), np.float64),
+            "origin": columns.constant("seen", columns.ORIGIN_TYPE, count),
+            "age": np.zeros(count),
+            "confidence": _confidence(frame.confidence, regions.id),
+        }
+
+    def _shape(self, regions: Regions, ring: Groups) -> dict[str, Any]:
+        y, x = regions.centroid()
+        area = regions.area()
+        diameter = np.sqrt(4 / np.pi * area)
+        pixels = {"y_px": y, "x_px": x, "equivalent_diameter_px": diameter, "perimeter_px": regions.perimeter()}
+        pixels |= regions.ellipse()
+        surface: dict[str, NDArray[Any]] = {"area_px": area, "ring_area_px": ring.count}
+        values = {**pixels, **surface, "touches_border": regions.touches_border()}
+        values |= dict(zip(columns.BOX, regions.box.T, strict=True))
+        side = self.calibration.pixel_um
+        if side is not None:
+            values |= {f"{name}_um": pixels[f"{name}_px"] * side for name in columns.LENGTHS}
+            values |= {f"{name}_um2": surface[f"{name}_px"] * side**2 for name in columns.AREAS}
+        return values
+
+    def _intensity(self, channel: NDArray[Any], regions: Regions, ring: Groups) -> dict[str, Any]:
+        off = background_of(channel, self.settings)
+        inside, around = intensities(channel, regions.groups), intensities(channel, ring)
+        values = {
+            "mean": inside.mean - off,
+            "median": inside.median - off,
+            "std": inside.std,
+            "max": inside.max - off,
+            "integrated": inside.integrated - off * regions.groups.count,
+            "ring_mean": around.mean - off,
+            "ring_median": around.median - off,
+            "background": np.full(len(regions), off),
+        }
+        part = self.settings.ratio
+        above, below = values[part], values[f"ring_{part}"]
+        values["ratio"] = np.divide(above, below, out=np.full_like(above, np.nan), where=below > 0)
+        return values
+
+
+def measure_movie(
+    movie: Movie,
+    labels: Labels,
+    channels: Sequence[int] = (),
+    settings: MeasureSettings | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Table:
+    """Objects of a whole movie in one table, read one frame at a time; no channels = all.
+
+    Raises
+    ------
+    ShapeError
+        If movie and labels differ in frames or size.
+    SettingsError
+        If the ring is set in µm and the pixel size is unknown.
+    """
+    if (movie.shape[0], *movie.shape[2:]) != labels.shape:
+        raise ShapeError(f"The movie {movie.shape} (T, C, Y, X) and the labels {labels.shape} (T, Y, X) do not fit.")
+    picked = tuple(channels) or tuple(range(movie.shape[1]))
+    stage = ObjectMeasurer(
+        settings or MeasureSettings.parse({}), [(c, movie.channels[c]) for c in picked], movie.calibration, labels.kind
+    )
+    state, parts = stage.start(), [stage.empty_table()]
+    for t in range(len(movie)):
+        state, rows = stage.push(state, Frame(t, movie.frame(t), labels.frame(t)))
+        parts += rows
+        if progress is not None:
+            progress(t + 1, len(movie))
+    return Table(pd.concat(parts, ignore_index=True), stage.units())
+
+
+def _nothing(count: int) -> Groups:
+    none = np.zeros(count, np.int64)
+    return Groups(np.zeros(0, np.int64), none, none)
+
+
+def _confidence(given: Confidence, ids: NDArray[np.int32]) -> NDArray[np.float64]:
+    if given is None:
+        return np.full(len(ids), np.nan)
+    if isinstance(given, Mapping):
+        return np.array([given.get(i, np.nan) for i in ids.tolist()], np.float64)
+    known = ids < len(given)
+    out = np.full(len(ids), np.nan)
+    out[known] = given[ids[known]]
+    return out
