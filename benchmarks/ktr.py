@@ -2,8 +2,9 @@
 
 usage: python benchmarks/ktr.py MOVIE SILVER RUN
 
-Prints, for a finished run folder of MOVIE: F1 at IoU 0.5 averaged over frames, IDF1, the median nucleus/ring ratio of every
-reporter per frame, and the absolute log-ratio error of matched nuclei against the silver masks measured the same way.
+Prints, for a finished run folder of MOVIE: F1 at IoU 0.5 averaged over frames, IDF1, the median nucleus/ring ratio of
+every reporter per frame, and the absolute log-ratio error of matched nuclei against the silver masks measured the
+same way.
 """
 
 from __future__ import annotations
@@ -46,7 +47,9 @@ def score(movie: api.Movie, found: Labels, silver: Labels) -> dict[str, object]:
     f1 = [count_matches(o, 0.5, strict=True).f1() for o in overlaps]
     tracking = score_sequence(found.frames(), None, silver.frames(), None)
     settings = MeasureSettings()
-    ours, truth = (api.measure(movie, labels, settings).rows.set_index(["frame", "track"]) for labels in (found, silver))
+    ours, truth = (
+        api.measure(movie, labels, settings).rows.set_index(["frame", "track"]) for labels in (found, silver)
+    )
     out: dict[str, object] = {
         "F1@0.5": round(float(np.mean(f1)), 4),
         "F1@0.5 worst frame": round(float(np.min(f1)), 4),

@@ -16,11 +16,11 @@ _HOMES: dict[str, str] = {
     "Lineage": "unfade.records",
     "Table": "unfade.records",
     "UnfadeError": "unfade.errors",
-    **{verb: "unfade.api" for verb in ("run", "segment", "track", "measure", "train", "score", "validate", "export")},
+    **dict.fromkeys(("run", "segment", "track", "measure", "train", "score", "validate", "export"), "unfade.api"),
     "open_movie": "unfade.api",
 }
 
-__all__ = ["__version__", *_HOMES]  # noqa: PLE0604
+__all__ = ["__version__", *_HOMES]
 
 
 def __getattr__(name: str) -> Any:

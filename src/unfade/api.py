@@ -54,7 +54,6 @@ def run(
     """
     from unfade.pipeline import running
     from unfade.pipeline.settings import RunSettings
-    from unfade.pipeline.training import TrainingSettings
 
     return running.run(Path(source), Path(out), settings or RunSettings(), progress)
 

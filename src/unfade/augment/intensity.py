@@ -37,7 +37,7 @@ def vary(rng: np.random.Generator, image: Array) -> Array:
     if rng.random() < 0.15:  # saturated
         out = np.minimum(out, rng.uniform(0.5, 1.0))
     out = out * np.exp(rng.uniform(-0.35, 0.35)) + rng.uniform(-0.08, 0.08)
-    return np.clip(out, -1.0, 3.0).astype(np.float32)
+    return np.asarray(np.clip(out, -1.0, 3.0), np.float32)
 
 
 def noise_only(rng: np.random.Generator, shape: tuple[int, int, int]) -> Array:
@@ -52,7 +52,7 @@ def noise_only(rng: np.random.Generator, shape: tuple[int, int, int]) -> Array:
     elif kind == 3:
         out += rng.uniform(0.5, 4.0) * _slope(rng, shape[-2:], 1.0)
     low, high = np.percentile(out, (1.0, 99.8))
-    return np.clip((out - low) / max(high - low, 1e-6), -1.0, 3.0).astype(np.float32)
+    return np.asarray(np.clip((out - low) / max(high - low, 1e-6), -1.0, 3.0), np.float32)
 
 
 def _slope(rng: np.random.Generator, shape: tuple[int, int], strength: float) -> Array:
@@ -60,4 +60,4 @@ def _slope(rng: np.random.Generator, shape: tuple[int, int], strength: float) ->
     y = np.linspace(-1, 1, shape[0], dtype=np.float32)[:, None]
     x = np.linspace(-1, 1, shape[1], dtype=np.float32)[None, :]
     a, b, c = rng.uniform(-strength, strength, 3)
-    return np.clip(1 + 0.5 * (a * y + b * x) - 0.3 * abs(c) * (x * x + y * y), 0.1, None).astype(np.float32)
+    return np.asarray(np.clip(1 + 0.5 * (a * y + b * x) - 0.3 * abs(c) * (x * x + y * y), 0.1, None), np.float32)

@@ -12,8 +12,12 @@ from unfade.cli.console import escape, messages, say_json
 
 
 def train(
-    data: Annotated[Path, typer.Option(help="Folder with images/ and masks/, or a challenge folder.", show_default=False)],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Training folder to make or go on with.", show_default=False)],
+    data: Annotated[
+        Path, typer.Option(help="Folder with images/ and masks/, or a challenge folder.", show_default=False)
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Training folder to make or go on with.", show_default=False)
+    ],
     system: Annotated[str, typer.Option(help="System to train.")] = "nuclei-unet",
     preset: Annotated[str, typer.Option(help="Preset of the system: default or paper.")] = "default",
     settings: Annotated[Path | None, typer.Option(help="Settings file; options given here come before it.")] = None,

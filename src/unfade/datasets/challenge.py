@@ -1,7 +1,8 @@
 """Annotated frames of Cell Tracking Challenge folders.
 
 Layout: frames `SEQ/tNNN.tif`, outlines `SEQ_GT/SEG/man_segNNN.tif` on some frames. Maška et al., "The Cell Tracking
-Challenge: 10 years of objective benchmarking", Nature Methods 20 (2023). The data are for research use and must be cited.
+Challenge: 10 years of objective benchmarking", Nature Methods 20 (2023). The data are for research use and must be
+cited.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Folders of stills with label images, and the Data Science Bowl 2018 nuclei with their split.
 
-Layout: `images/NAME.tif` beside `masks/NAME.tif` (labels, 0 is background), file names match. An optional `split.csv` with
-the columns `file, group, part` (part = train | val | test) keeps related stills on one side.
+Layout: `images/NAME.tif` beside `masks/NAME.tif` (labels, 0 is background), file names match. An optional `split.csv`
+with the columns `file, group, part` (part = train | val | test) keeps related stills on one side.
 
 Data Science Bowl 2018: Caicedo et al., "Nucleus segmentation across imaging experiments: the 2018 Data Science Bowl",
 Nature Methods 16 (2019); Broad Bioimage Benchmark Collection BBBC038v1, CC0.

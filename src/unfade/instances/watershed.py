@@ -1,7 +1,8 @@
 """Foreground, distance and centre votes: targets of label images, and instances from them.
 
-`encode` gives, per pixel, whether it belongs to an object, how deep it lies inside it (1 at the deepest pixel, falling to
-the outline) and the vector to the object's centre. `decode` finds seeds and gives every foreground pixel to one of them.
+`encode` gives, per pixel, whether it belongs to an object, how deep it lies inside it (1 at the deepest pixel,
+falling to the outline) and the vector to the object's centre. `decode` finds seeds and gives every foreground pixel
+to one of them.
 """
 
 from __future__ import annotations
@@ -88,8 +89,8 @@ class Grouping(Settings):
 def by_votes(maps: Float, settings: Grouping, zoom: float = 1.0) -> LabelImage:
     """Instances `(Y, X)` from maps `(5, Y, X)`: pixels that vote for the same centre belong together.
 
-    Every foreground pixel votes for the place its vector points to; peaks of the blurred ballot are the objects, and each
-    pixel goes to the peak nearest to its vote. `zoom` is how often the maps were enlarged after the network.
+    Every foreground pixel votes for the place its vector points to; peaks of the blurred ballot are the objects, and
+    each pixel goes to the peak nearest to its vote. `zoom` is how often the maps were enlarged after the network.
     """
     inside = maps[0] > settings.threshold
     shape = inside.shape
@@ -109,19 +110,19 @@ def by_votes(maps: Float, settings: Grouping, zoom: float = 1.0) -> LabelImage:
     if len(peaks) == 0:
         return labels
     goals, back = np.unique(goal, return_inverse=True)
-    _, owner = cKDTree(peaks).query(np.stack(np.divmod(goals, shape[1]), axis=1), workers=1)
+    owner = np.asarray(cKDTree(peaks).query(np.stack(np.divmod(goals, shape[1]), axis=1), workers=1)[1])
     labels.ravel()[where] = owner[back] + 1
     return drop_small(labels, settings.min_area_px * zoom**2)
 
 
 def by_distance(maps: Float, settings: Grouping, zoom: float = 1.0) -> LabelImage:
-    """Instances `(Y, X)` from maps `(5, Y, X)`: a watershed of the distance map from its peaks, inside the foreground."""
+    """Instances `(Y, X)` from maps `(5, Y, X)`: a watershed of the distance map inside the foreground."""
     inside = maps[0] > settings.threshold
     depth = ndimage.gaussian_filter(maps[1] * inside, settings.blur_px * zoom, truncate=3.0)
     seeds = np.zeros(inside.shape, np.int32)
     peaks = _peaks(depth, round(settings.reach_px * zoom), 0.3)
     seeds[peaks[:, 0], peaks[:, 1]] = np.arange(1, len(peaks) + 1)
-    return drop_small(watershed(-depth, seeds, mask=inside).astype(np.int32), settings.min_area_px * zoom**2)
+    return drop_small(np.asarray(watershed(-depth, seeds, mask=inside), np.int32), settings.min_area_px * zoom**2)
 
 
 def _peaks(image: Float, reach: int, height: float) -> NDArray[np.int64]:

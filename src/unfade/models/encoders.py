@@ -7,7 +7,7 @@ their down-sampling. Both ResNets follow He et al., "Deep residual learning for 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +22,7 @@ class Encoder(Protocol):
     widths: tuple[int, ...]
     strides: tuple[int, ...]
 
-    def __call__(self, x: Tensor) -> list[Tensor]:
+    def __call__(self, x: Tensor, /) -> Any:
         """Feature maps, the finest first."""
         ...
 
@@ -30,12 +30,13 @@ class Encoder(Protocol):
 class ResNet18Encoder(nn.Module):
     """The first three stages of ResNet-18, down 16 times (paper nuclei-unet, section II.2).
 
-    The paper names "a ResNet-18 backbone" that "down-samples its input by 16 times": of the network's factor 32 the last
-    stage (layer 4) is left out. Feature maps: after the first convolution (1/2) and after layers 1 to 3 (1/4, 1/8, 1/16).
+    The paper names "a ResNet-18 backbone" that "down-samples its input by 16 times": of the network's factor 32 the
+    last stage (layer 4) is left out. Feature maps: after the first convolution (1/2) and after layers 1 to 3 (1/4,
+    1/8, 1/16).
     """
 
-    widths = (64, 64, 128, 256)
-    strides = (2, 4, 8, 16)
+    widths: tuple[int, ...] = (64, 64, 128, 256)
+    strides: tuple[int, ...] = (2, 4, 8, 16)
 
     def __init__(self, in_channels: int = 1) -> None:
         super().__init__()
@@ -45,6 +46,7 @@ class ResNet18Encoder(nn.Module):
         self.layer1, self.layer2, self.layer3 = trunk.layer1, trunk.layer2, trunk.layer3
 
     def forward(self, x: Tensor) -> list[Tensor]:
+        """Feature maps of `x (B, C, Y, X)`, the finest first."""
         half = torch.relu(self.bn1(self.conv1(x)))  # (B,  64, Y/2,  X/2)
         quarter = self.layer1(self.maxpool(half))  #  (B,  64, Y/4,  X/4)
         eighth = self.layer2(quarter)  #              (B, 128, Y/8,  X/8)
@@ -65,8 +67,8 @@ class ResNet18Encoder(nn.Module):
             state = ResNet18_Weights.IMAGENET1K_V1.get_state_dict(progress=False, check_hash=True)
         except Exception as error:
             raise WeightsError(
-                f"ImageNet weights cannot be had here ({type(error).__name__}); use --encoder-weights none for a random "
-                "start, or --encoder-weights FILE for a local copy."
+                f"ImageNet weights cannot be had here ({type(error).__name__}); use --encoder-weights none for a "
+                "random start, or --encoder-weights FILE for a local copy."
             ) from None
         self.load_trunk(dict(state))
 
@@ -85,14 +87,16 @@ class ResNet18Encoder(nn.Module):
         try:
             self.load_state_dict(own)
         except RuntimeError as error:
-            raise WeightsError(f"The file does not fit a ResNet-18 trunk: {str(error).splitlines()[-1].strip()}") from None
+            raise WeightsError(
+                f"The file does not fit a ResNet-18 trunk: {str(error).splitlines()[-1].strip()}"
+            ) from None
 
 
 class SlimResNetEncoder(nn.Module):
     """A residual trunk without the first max-pool: widths doubling per stage, one stage for each of 1/2, 1/4, 1/8, …
 
-    The first convolution (7×7, stride 2) and `blocks` residual blocks work at half resolution, so small nuclei keep more
-    of their outline than in ResNet-18, at a fraction of its width.
+    The first convolution (7×7, stride 2) and `blocks` residual blocks work at half resolution, so small nuclei keep
+    more of their outline than in ResNet-18, at a fraction of its width.
     """
 
     def __init__(self, in_channels: int = 1, widths: Sequence[int] = (32, 64, 128, 256), blocks: int = 1) -> None:
@@ -113,6 +117,7 @@ class SlimResNetEncoder(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, x: Tensor) -> list[Tensor]:
+        """Feature maps of `x (B, C, Y, X)`, the finest first."""
         features = []
         x = self.stem(x)  #          (B, w0, Y/2, X/2)
         for stage in self.stages:

@@ -1,9 +1,9 @@
 """U-Net of a residual encoder and a cascade of transposed convolutions.
 
-Paper nuclei-unet, section II.2: a down-sampling trunk, then fractionally strided convolutions, "where a skip connection is
-utilized after each up-sampling operation that concatenates features of the corresponding scale". Ronneberger et al.,
-"U-Net", MICCAI 2015, for the shape. The trunk's finest map has half the input's resolution; the last transposed convolution
-brings the maps back to full resolution, where the trunk has nothing to concatenate.
+Paper nuclei-unet, section II.2: a down-sampling trunk, then fractionally strided convolutions, "where a skip
+connection is utilized after each up-sampling operation that concatenates features of the corresponding scale".
+Ronneberger et al., "U-Net", MICCAI 2015, for the shape. The trunk's finest map has half the input's resolution; the
+last transposed convolution brings the maps back to full resolution, where the trunk has nothing to concatenate.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ class ResidualUNet(nn.Module):
         self.head = nn.ConvTranspose2d(width, out_channels, 2, 2)
 
     def forward(self, image: Tensor) -> Tensor:
+        """Logits `(B, out, Y, X)` of an image `(B, C, Y, X)`."""
         features = self.encoder(image)
         x = features.pop()  #                                    (B, w3, Y/16, X/16)
         for up, fuse in zip(self.ups, self.fuses, strict=True):
@@ -45,7 +46,7 @@ def resnet18_unet(in_channels: int = 1, out_channels: int = 1) -> ResidualUNet:
 
 
 def slim_unet(in_channels: int, out_channels: int, width: int, levels: int = 4, blocks: int = 1) -> ResidualUNet:
-    """A narrower U-Net of the same build; its trunk has `levels` stages of `blocks` residual blocks, `width` doubling."""
+    """A narrower U-Net of the same build: `levels` stages of `blocks` residual blocks, `width` doubling."""
     widths = tuple(width * 2**k for k in range(levels))
     return ResidualUNet(SlimResNetEncoder(in_channels, widths, blocks), out_channels)
 

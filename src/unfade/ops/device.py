@@ -39,7 +39,7 @@ def pick_device(name: str = "auto") -> torch.device:
 def half_is_faster(device: torch.device) -> bool:
     """Whether bfloat16 convolutions are worth it here: GPUs with it, CPUs with AMX tiles or native bfloat16."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type == "cpu":
         return bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
     return False

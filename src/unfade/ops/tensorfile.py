@@ -12,7 +12,9 @@ from torch import Tensor
 from unfade.errors import WeightsError
 
 
-def write_tensors(path: Path, state: dict[str, Tensor], metadata: dict[str, str] | None = None, half: bool = False) -> None:
+def write_tensors(
+    path: Path, state: dict[str, Tensor], metadata: dict[str, str] | None = None, half: bool = False
+) -> None:
     """Write a state dict, floating point in half precision if asked for; `path` appears only once it is complete."""
     out = {}
     for name, tensor in state.items():

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from unfade.data.outputs import replacing
 from unfade.data.labelstore import LabelWriter
+from unfade.data.outputs import replacing
 from unfade.errors import OutputError
 from unfade.link import LinkSettings
 from unfade.link.cleanup import clean
@@ -63,7 +63,7 @@ def write_track_labels(
 def write_lineage(path: Path, lineage: Lineage) -> None:
     """Write a lineage as plain arrays, complete or not at all."""
     with replacing(path) as part, part.open("wb") as file:
-        np.savez(file, **{name: getattr(lineage, name) for name in ARRAYS})
+        np.savez(file, allow_pickle=False, **{name: getattr(lineage, name) for name in ARRAYS})
 
 
 def read_lineage(path: Path) -> Lineage:

@@ -52,14 +52,10 @@ def _confidence(folder: RunFolder, lineage: Lineage, t: int, nodes: np.ndarray) 
     """Confidence of every track seen in frame `t`: one minus the mean uncertainty of its object."""
     found = read_instances(frame_path(folder.instances, t))
     by_label = dict(zip(found.id.tolist(), (1 - found.u_total).tolist(), strict=True))
-    return {
-        int(k): by_label[int(n)] for k, n in zip(lineage.track[nodes], lineage.label[nodes], strict=True)
-    }
+    return {int(k): by_label[int(n)] for k, n in zip(lineage.track[nodes], lineage.label[nodes], strict=True)}
 
 
-def measure_labels(
-    movie: Movie, labels: Labels, settings: MeasureSettings, progress: Progress | None = None
-) -> Table:
+def measure_labels(movie: Movie, labels: Labels, settings: MeasureSettings, progress: Progress | None = None) -> Table:
     """Measure labels that come from anywhere; all channels, confidences unknown.
 
     Raises

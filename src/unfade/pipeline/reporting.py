@@ -12,20 +12,19 @@ from unfade.records import Movie
 from unfade.report.attention import worth_a_look
 from unfade.report.content import ReportContent, Rescaling, Snapshot
 from unfade.report.page import write
-from unfade.report.pictures import spread
+from unfade.report.pictures import cut, spread
 
 VERSION = 1
 SNAPSHOTS = 4
 
 
-def report_into(
-    folder: RunFolder, movie: Movie, channel: int, manifest: dict[str, Any]
-) -> dict[str, Any]:
+def report_into(folder: RunFolder, movie: Movie, channel: int, manifest: dict[str, Any]) -> dict[str, Any]:
     """Write `report.html` from the tables and a few frames."""
     objects, tracks = pd.read_parquet(folder.objects), pd.read_csv(folder.tracks)
     labels = open_labels(folder.labels)
     ratios = tuple((column, name) for column, name in manifest["stages"]["measure"]["ratios"])
     shots = [Snapshot(t, movie.frame(t, channel), labels.frame(t)) for t in spread(len(movie), SNAPSHOTS)]
+    looks = worth_a_look(objects, tracks, len(movie), tuple(column for column, _ in ratios))
     write(
         folder.report,
         ReportContent(
@@ -39,7 +38,8 @@ def report_into(
             ratios=ratios,
             snapshots=shots,
             snapshot_channel=movie.channels[channel],
-            attention=worth_a_look(objects, tracks, len(movie), tuple(column for column, _ in ratios)),
+            attention=looks,
+            crops=cut(looks, lambda t: movie.frame(t, channel), labels.frame),
             rescaling=_rescaling(manifest),
             manifest=manifest,
             notes=_notes(movie, manifest, len(objects)),

@@ -28,12 +28,6 @@ class Side:
     tracks: pd.DataFrame | None = None  # track, first, last, parent
     outlines: Mapping[int, LabelImage] | None = None  # None: the labels are the outlines
 
-    def outline(self, t: int) -> LabelImage | None:
-        """Outlines of frame `t`, or None where there are none."""
-        if self.outlines is None:
-            return self.labels.frame(t)
-        return self.outlines[t] if t in self.outlines else None
-
 
 @dataclass(frozen=True)
 class _Lazy(Mapping[int, LabelImage]):
@@ -95,7 +89,7 @@ def score_paths(
         out = out | score_sequence(a.labels.frames(), a.tracks, b.labels.frames(), b.tracks, outlines or None)
     frames = [t for t in range(len(b.labels)) if _complete(b, t)]
     if frames:
-        pairs = ((a.labels.frame(t), b.outline(t)) for t in frames)
+        pairs = ((a.labels.frame(t), b.outlines[t] if b.outlines else b.labels.frame(t)) for t in frames)
         out = out | score_objects(pairs, strict=True, plan=Plan(draws=draws, seed=seed))
     return out if not metrics else _chosen(out, metrics)
 

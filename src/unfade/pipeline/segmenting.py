@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from unfade.data.outputs import replacing
 from unfade.data import check_frame
+from unfade.data.outputs import replacing
 from unfade.errors import OutputError, SettingsError
 from unfade.ops.device import pick_device
 from unfade.pipeline.settings import PredictSettings, SystemSettings
@@ -39,7 +39,9 @@ def open_system(settings: SystemSettings) -> tuple[Any, Weights]:
     own: Settings = kind.settings_type.parse(weights.settings)
     fixed = {k: v for k, v in settings.settings.items() if k in kind.of_network and weights.settings.get(k, v) != v}
     if fixed:
-        raise SettingsError(f"The weights {weights.name} were trained with another '{next(iter(fixed))}'; leave it out.")
+        raise SettingsError(
+            f"The weights {weights.name} were trained with another '{next(iter(fixed))}'; leave it out."
+        )
     return kind(own.changed(**settings.settings)), weights
 
 
@@ -83,9 +85,7 @@ class SegmentStage:
         return []
 
 
-def segment_into(
-    folder: Path, movie: Movie, stage: SegmentStage, key: str, progress: Progress | None = None
-) -> None:
+def segment_into(folder: Path, movie: Movie, stage: SegmentStage, key: str, progress: Progress | None = None) -> None:
     """Segment every frame that has no file under this key yet; files of another key are removed first."""
     mark = folder / "key.txt"
     if not mark.is_file() or mark.read_text(encoding="utf-8") != key:
@@ -113,7 +113,7 @@ def write_instances(path: Path, found: Instances) -> None:
     arrays = {name: np.asarray(getattr(found, name)) for name in FIELDS}
     arrays["runs"] = arrays["runs"].astype(np.uint32)
     with replacing(path) as part, part.open("wb") as file:
-        np.savez(file, **arrays)
+        np.savez(file, allow_pickle=False, **arrays)
 
 
 def read_instances(path: Path) -> Instances:

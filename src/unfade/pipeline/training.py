@@ -1,4 +1,4 @@
-"""Training joined: data of a folder, the one loop, validation by what users care for, weights that know their system."""
+"""Training joined: data of a folder, the one loop, validation by what users care for."""
 
 from __future__ import annotations
 

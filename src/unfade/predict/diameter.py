@@ -35,8 +35,8 @@ def zoom_for(diameter_px: float, view: View) -> float:
 def measure_diameter(predictor: FramePredictor, image: NDArray[Any]) -> Diameter:
     """Median object diameter of one frame `(C, Y, X)`, measured by the network itself.
 
-    The frame is segmented at a few zooms. At the zoom that suits the objects the network is surest of the largest area of
-    objects of the size it knows; from their diameter follows the zoom to use, which is measured once more.
+    The frame is segmented at a few zooms. At the zoom that suits the objects the network is surest of the largest
+    area of objects of the size it knows; from their diameter follows the zoom to use, which is measured once more.
     """
     view = predictor.system.view
     best: tuple[float, float] | None = None  # support, diameter

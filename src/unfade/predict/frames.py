@@ -24,7 +24,9 @@ class Segmenter(Protocol):
         """What it sees."""
         ...
 
-    def forward(self, network: nn.Module, inputs: dict[str, Tensor], state: Any = None) -> tuple[dict[str, Tensor], Any]:
+    def forward(
+        self, network: nn.Module, inputs: dict[str, Tensor], state: Any = None
+    ) -> tuple[dict[str, Tensor], Any]:
         """Outputs and state."""
         ...
 
@@ -49,7 +51,7 @@ class FramePredictor:
         tile_px: int = 1024,
     ) -> None:
         self.system, self.device, self.precision, self.tile_px = system, device, precision, tile_px
-        self.network = network.to(device, memory_format=torch.channels_last).eval()
+        self.network = network.to(device).to(memory_format=torch.channels_last).eval()
 
     def maps(self, image: NDArray[Any], zoom: float = 1.0) -> NDArray[np.float32]:
         """Activated maps `(K, Y, X)` of a frame `(C, Y, X)` at its own resolution.

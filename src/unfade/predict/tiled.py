@@ -1,8 +1,8 @@
 """The only tiler: a frame of any size through a network, as if it had been one pass.
 
-Tiles start at multiples of the network's stride, so that every pixel meets the same sampling grid as in a single pass, and
-each output pixel is taken from the tile in which it lies deepest. With an overlap larger than the network's field of view
-the result is that of a single pass, number by number.
+Tiles start at multiples of the network's stride, so that every pixel meets the same sampling grid as in a single
+pass, and each output pixel is taken from the tile in which it lies deepest. With an overlap larger than the network's
+field of view the result is that of a single pass, number by number.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import product
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 

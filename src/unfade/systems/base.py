@@ -43,7 +43,7 @@ class System(ABC):
 
     @abstractmethod
     def encode(self, labels: np.ndarray, image: np.ndarray) -> dict[str, np.ndarray]:
-        """Targets of label images `(L, Y, X)` and their normalised image `(L, C, Y, X)`, one array per name, L first."""
+        """Targets of label images `(L, Y, X)` and their normalised image `(L, C, Y, X)`, by name, L first."""
 
     @abstractmethod
     def loss(self, outputs: Maps, targets: Maps) -> dict[str, Tensor]:

@@ -2,8 +2,8 @@
 
 Preset `paper` is section II of "Cell Nuclei Segmentation in 2D Fluorescence Microscopy Images" (Beker, Zhen, Zhang):
 ResNet-18 trunk, one output channel, Dice loss, connected components. Preset `default`, whose weights ship, is narrower,
-keeps half resolution longer and learns besides the mask how deep a pixel lies in its nucleus and where the nucleus's centre
-is, so that touching nuclei come apart.
+keeps half resolution longer and learns besides the mask how deep a pixel lies in its nucleus and where the nucleus's
+centre is, so that touching nuclei come apart.
 """
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ class NucleiUNet(System):
 
     @property
     def view(self) -> View:
+        """One frame, one channel; tiles are joined as maps."""
         stride = 16 if self.settings.trunk == "resnet18" else 2**self.settings.levels
         return View(diameter_px=self.settings.diameter_px, stride=stride, reach_px=64)
 
@@ -62,22 +63,26 @@ class NucleiUNet(System):
         return 1 if self.settings.targets == "mask" else len(watershed.MAPS)
 
     def network(self) -> nn.Module:
+        """A fresh network with a random start."""
         s = self.settings
         if s.trunk == "resnet18":
             return resnet18_unet(self.view.channels, self.maps)
         return slim_unet(self.view.channels, self.maps, s.width, s.levels, s.blocks)
 
     def forward(self, network: nn.Module, inputs: Maps, state: Any = None) -> tuple[Maps, Any]:
+        """Logits `{"maps": (B, L, K, Y, X)}`; frames do not see each other, there is no state."""
         image = inputs["image"]
         out = network(image.flatten(0, 1))
         return {"maps": out.unflatten(0, image.shape[:2])}, None
 
     def encode(self, labels: np.ndarray, image: np.ndarray) -> dict[str, np.ndarray]:
+        """Targets `{"maps": (L, K, Y, X)}` of labels `(L, Y, X)`."""
         if self.settings.targets == "mask":
             return {"maps": (labels[:, None] > 0).astype(np.float32)}
         return {"maps": np.stack([watershed.encode(frame) for frame in labels])}
 
     def loss(self, outputs: Maps, targets: Maps) -> dict[str, Tensor]:
+        """Dice alone for the paper's mask; else one term per map."""
         maps, truth = outputs["maps"].flatten(0, 1), targets["maps"].flatten(0, 1)
         if self.settings.targets == "mask":
             return {"dice": dice_loss(maps, truth)}
@@ -92,18 +97,21 @@ class NucleiUNet(System):
         }
 
     def activate(self, outputs: Maps) -> Tensor:
+        """Sigmoid of everything but the votes."""
         maps = outputs["maps"].float()
         if self.settings.targets == "mask":
             return maps.sigmoid()
         return torch.cat([maps[:, :, :2].sigmoid(), maps[:, :, 2:4], maps[:, :, 4:].sigmoid()], dim=2)
 
     def decode(self, maps: np.ndarray, zoom: float = 1.0) -> Instances:
+        """Nuclei with their mean foreground probability and entropy."""
         s = self.settings
         group = _components if s.targets == "mask" else GROUPINGS[s.grouping_by]
         labels = np.stack([group(frame, s.grouping, zoom) for frame in maps])
         return Instances.of(labels, *_confidence(maps[:, 0], labels))
 
     def probabilities(self, maps: Tensor) -> Tensor | None:
+        """Background and nucleus, `(B, 2, Y, X)`."""
         inside = maps[:, 0]
         return torch.stack([1 - inside, inside], dim=1)
 

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, Subset
 
 from unfade.ops.device import Precision, autocast, pick_device
-from unfade.settings import Settings
 from unfade.ops.tensorfile import write_tensors
+from unfade.settings import Settings
 from unfade.train.checkpoint import load_progress, save_progress
 from unfade.train.log import Curves
 
@@ -48,7 +48,9 @@ class Learner(Protocol):
         """A fresh network."""
         ...
 
-    def forward(self, network: nn.Module, inputs: dict[str, Tensor], state: Any = None) -> tuple[dict[str, Tensor], Any]:
+    def forward(
+        self, network: nn.Module, inputs: dict[str, Tensor], state: Any = None
+    ) -> tuple[dict[str, Tensor], Any]:
         """Outputs and state."""
         ...
 
@@ -78,7 +80,7 @@ class Training:
         network = system.network()
         if start is not None:
             network.load_state_dict(start)
-        self.network = network.to(self.device, memory_format=torch.channels_last)
+        self.network = network.to(self.device).to(memory_format=torch.channels_last)
         self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
         self.optimiser = torch.optim.AdamW(
             self.network.parameters(), settings.rate, weight_decay=settings.decay, fused=self.device.type != "mps"
@@ -97,7 +99,8 @@ class Training:
         """
         s = self.settings
         scores: dict[str, float] = {}
-        clock, sums, seen = time.monotonic(), {}, 0
+        sums: dict[str, float] = {}
+        clock, seen = time.monotonic(), 0
         for batch in self._loader(batches):
             if self._fraction() >= 1:
                 break
@@ -111,7 +114,9 @@ class Training:
                 progress(self.step, s.steps, {k: v / seen for k, v in sums.items()})
             if self.step % s.check_every == 0 or last:
                 scores = validate(self.average)
-                self.curves.add(self.step, {**{k: v / seen for k, v in sums.items()}, **scores, "minutes": self.spent / 60})
+                self.curves.add(
+                    self.step, {**{k: v / seen for k, v in sums.items()}, **scores, "minutes": self.spent / 60}
+                )
                 sums, seen, clock = {}, 0, time.monotonic()
                 if scores[metric] > self.best:
                     self.best = scores[metric]
@@ -136,7 +141,7 @@ class Training:
         terms = self.system.loss({k: v.float() for k, v in outputs.items()}, targets)
         total = torch.stack(list(terms.values())).sum()
         self.optimiser.zero_grad(set_to_none=True)
-        total.backward()
+        total.backward()  # type: ignore[no-untyped-call]
         if s.clip:
             nn.utils.clip_grad_norm_(self.network.parameters(), s.clip)
         self.optimiser.step()

@@ -24,7 +24,9 @@ class SamplerSettings(Settings):
 
     crop_px: int = Field(192, ge=32, description="side of a crop, px; a multiple of the network's stride")
     batch: int = Field(8, ge=1, description="crops per batch")
-    diameter_px: tuple[float, float] = Field((15.0, 42.0), description="range the median object diameter is zoomed to, px")
+    diameter_px: tuple[float, float] = Field(
+        (15.0, 42.0), description="range the median object diameter is zoomed to, px"
+    )
     max_zoom: float = Field(3.0, ge=1, description="no still is enlarged or shrunk more than this")
     native: float = Field(0.25, ge=0, le=1, description="share of crops near the still's own scale")
     empty: float = Field(0.03, ge=0, le=1, description="share of crops that are noise without objects")
@@ -42,11 +44,11 @@ class Encoder(Protocol):
 class CropSampler(Dataset[Batch]):
     """Item i is batch i: `{"inputs": {"image": (B, L, C, Y, X)}, "targets": {name: (B, L, …)}}`."""
 
-    def __init__(self, stills: Sequence[Still], system: Encoder, settings: SamplerSettings, seed: int, steps: int) -> None:
+    def __init__(
+        self, stills: Sequence[Still], system: Encoder, settings: SamplerSettings, seed: int, steps: int
+    ) -> None:
         self.system, self.settings, self.seed, self.steps = system, settings, seed, steps
-        self.images = [
-            np.stack([[scaled(c, levels(c)) for c in frame] for frame in still.image]) for still in stills
-        ]
+        self.images = [np.stack([[scaled(c, levels(c)) for c in frame] for frame in still.image]) for still in stills]
         self.labels = [still.labels for still in stills]
         self.diameters = [still.diameter_px for still in stills]
         objects = np.array([len(np.unique(still.labels)) for still in stills], float)

@@ -88,13 +88,17 @@ def load_weights(system: str, weights: str | Path | None = None) -> Weights:
         card = json.loads(metadata["unfade"])
         owner, settings = str(card["system"]), dict(card["settings"])
     except (KeyError, ValueError, TypeError):
-        raise WeightsError(f"{path.name} was not written by unfade: it does not say which system it belongs to.") from None
+        raise WeightsError(
+            f"{path.name} was not written by unfade: it does not say which system it belongs to."
+        ) from None
     if owner != system:
         raise WeightsError(f"{path.name} holds weights of '{owner}', not of '{system}'; use --system {owner}.")
     return Weights(path.stem, path, owner, settings, state, file_hash(path))
 
 
-def save_weights(path: Path, system: str, settings: dict[str, Any], state: dict[str, Tensor], half: bool = False) -> None:
+def save_weights(
+    path: Path, system: str, settings: dict[str, Any], state: dict[str, Tensor], half: bool = False
+) -> None:
     """Write weights that know their system and its settings."""
     write_tensors(path, state, card(system, settings), half)
 
