@@ -9,9 +9,7 @@ import pytest
 
 from unfade import errors
 
-CLASSES = {
-    name: cls for name, cls in vars(errors).items() if inspect.isclass(cls) and cls.__module__ == errors.__name__
-}
+CLASSES = {n: c for n, c in vars(errors).items() if inspect.isclass(c) and c.__module__ == errors.__name__}
 
 
 def drawn() -> dict[str, str | None]:

@@ -232,6 +232,11 @@ class TestInstances:
         with pytest.raises(ShapeError, match="one entry per object in every column"):
             Instances.of(np.array([[9, 0, 2]]), score=np.array([0.1], np.float32))
 
+    def test_runs_without_an_end_are_refused(self) -> None:
+        fine = Instances.of(np.array([[9, 0, 2]]))
+        with pytest.raises(ShapeError, match="one entry per object in every column"):
+            Instances(**{**vars(fine), "offset": fine.offset[:-1]})
+
 
 class TestLineage:
     def lineage(self, parents: list[list[int]]) -> Lineage:
