@@ -64,8 +64,8 @@ def test_settings_do_not_change() -> None:
 
 
 def test_a_changed_copy_is_checked_again_and_leaves_the_first_alone() -> None:
-    first = Sample(gap=4)
-    assert first.changed(gap=6).gap == 6
+    first = Sample(gap=4, channels=("red",))
+    assert first.changed(gap=6) == Sample(gap=6, channels=("red",))
     assert first.gap == 4
     with pytest.raises(SettingsError, match="'gap'"):
         first.changed(gap=51)
@@ -115,6 +115,20 @@ def test_a_failed_write_keeps_the_old_file(tmp_path: Path) -> None:
     write_toml(path, {"gap": 3})
     with pytest.raises(TypeError):
         write_toml(path, {"gap": object()})
+    assert read_toml(path) == {"gap": 3}
+
+
+def test_a_full_disk_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fill(place: Path, text: str, **_: object) -> int:
+        with place.open("w") as file:
+            file.write(text[: len(text) // 2])
+        raise OSError(28, "No space left on device")
+
+    path = tmp_path / "run.toml"
+    write_toml(path, {"gap": 3})
+    monkeypatch.setattr(Path, "write_text", fill)
+    with pytest.raises(OSError, match="No space left"):
+        write_toml(path, {"gap": 4})
     assert read_toml(path) == {"gap": 3}
 
 
