@@ -1,0 +1,35 @@
+"""How objects are linked and lineages cleaned up."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from unfade.settings import Settings
+
+
+class LinkSettings(Settings):
+    """How objects of successive frames become tracks.
+
+    Lengths are in diameters of the object at hand, so that the same settings serve nuclei of 17 px and cells of 120 px.
+    """
+
+    linker: str = Field("overlap", description="a registered linker")
+    method: Literal["optimal", "greedy"] = Field(
+        "optimal", description="optimal = largest total similarity of all links of a frame | greedy = best link first"
+    )
+    gap: int = Field(2, ge=0, le=50, description="frames that a track may lack before it ends")
+    reach: float = Field(
+        1.0, ge=0, le=10, description="farthest step of an object without overlap, in its diameters; 0 = overlap only"
+    )
+    proximity: float = Field(0.5, ge=0, le=1, description="weight of distance and area beside IoU in the similarity")
+    least: float = Field(0.05, ge=0, le=1, description="smallest similarity of a link, 0..1 + proximity")
+    divisions: bool = Field(True, description="whether an object may split into two")
+    drift: bool = Field(True, description="whether jumps of the stage are looked for where masks stop overlapping")
+    daughter_frames: int = Field(
+        2, ge=0, le=100, description="a division is undone if a daughter vanishes within fewer frames than this"
+    )
+    track_frames: int = Field(
+        1, ge=0, le=100, description="tracks of fewer frames, without relatives, are removed; 0 or 1 keeps all"
+    )
