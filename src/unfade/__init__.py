@@ -16,7 +16,9 @@ _HOMES: dict[str, str] = {
     "Lineage": "unfade.records",
     "Table": "unfade.records",
     "UnfadeError": "unfade.errors",
-    **dict.fromkeys(("run", "segment", "track", "measure", "train", "score", "validate", "export"), "unfade.api"),
+    **dict.fromkeys(
+        ("run", "segment", "track", "measure", "train", "score", "validate", "export", "synthesize"), "unfade.api"
+    ),
     "open_movie": "unfade.api",
 }
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from unfade.pipeline.settings import RunSettings
     from unfade.pipeline.training import TrainingSettings
     from unfade.score.result import Scores
+    from unfade.synth import CellMovie, CellMovieSettings
 
 Progress = Callable[[str, int, int], None]
 MovieLike = Movie | np.ndarray | str | Path
@@ -198,3 +199,23 @@ def export(run: str | Path, to: Literal["ctc", "geff", "csv"], destination: str 
     from unfade.pipeline import exporting
 
     return exporting.export(Path(run), to, Path(destination))
+
+
+def synthesize(
+    out: str | Path,
+    settings: CellMovieSettings | None = None,
+    truth: str | Path | None = None,
+    progress: Progress | None = None,
+) -> CellMovie:
+    """Write a synthetic movie with known truth as OME-TIFF; masks, lineage and ratios go to the folder `truth`.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written there.
+    """
+    from unfade.pipeline import synthesizing
+    from unfade.synth import CellMovieSettings
+
+    where = None if truth is None else Path(truth)
+    return synthesizing.synthesize(Path(out), settings or CellMovieSettings(), where, progress)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import unfade
-from unfade.cli import export, info, models, run, score, train
+from unfade.cli import export, info, models, run, score, synthesize, train
 
 app = typer.Typer(
     name="unfade",
@@ -39,3 +39,4 @@ app.command("train")(train.train)
 app.command("score")(score.score)
 app.command("validate")(score.validate)
 app.command("export")(export.export)
+app.command("synthesize")(synthesize.synthesize)

@@ -16,7 +16,7 @@ from unfade.synth.population import Population, populate
 from unfade.synth.settings import CellMovieSettings
 
 CHANNELS = ("nuclear marker", "reporter")
-_KEPT = 2  # painted frames that stay in memory
+_KEPT_BYTES = 2**27  # painted frames that stay in memory
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,8 @@ class CellMovie:
 
     def __init__(self, settings: CellMovieSettings | None = None) -> None:
         self.settings = settings or CellMovieSettings()
-        self._painted = lru_cache(maxsize=_KEPT)(self._paint)
+        frame_bytes = 16 * self.settings.height_px * self.settings.width_px
+        self._painted = lru_cache(maxsize=max(2, _KEPT_BYTES // frame_bytes))(self._paint)
 
     def __len__(self) -> int:
         return self.settings.frames

@@ -1,0 +1,1 @@
+"""What tests need, also outside the project: small movies with exact truth."""
