@@ -35,38 +35,40 @@ def intensities(channel: NDArray[Any], groups: Groups) -> Intensity:
     """Intensities of groups of pixels in one channel `(Y, X)`, before any background is subtracted."""
     picked = channel.reshape(-1)[groups.pixel]
     filled = groups.count > 0
-    start, count = groups.start[filled], groups.count[filled]
-    if len(start) == 0:
+    if not filled.any():
         return Intensity(*(np.full(len(filled), np.nan) for _ in Intensity._fields))
+    start, count = groups.start[filled], groups.count[filled]
     values = picked.astype(np.float64)
     with np.errstate(invalid="ignore"):  # infinite pixels make NaN
         total = np.add.reduceat(values, start)
-        mean = total / count
-        deviation = values - np.repeat(mean, count)
-        std = np.sqrt(np.add.reduceat(deviation * deviation, start) / count)
-    top = np.maximum.reduceat(values, start)
-    median = np.where(np.isnan(top), np.nan, medians(picked, start, count))
-    return Intensity(*(_spread(v, filled) for v in (mean, median, std, top, total)))
-
-
-def medians(values: NDArray[Any], start: Ints, count: Ints) -> Floats:
-    """Median of each group of values without NaN; group n is `values[start[n]:start[n] + count[n]]`, never empty.
-
-    Group and value are sorted together as one integer where both fit into 64 bits.
-    """
+        mean = _spread(total / count, filled)
+        values -= mean[groups.owner]
+        np.multiply(values, values, out=values)
+        std = np.sqrt(np.add.reduceat(values, start) / count)
+    top = np.maximum.reduceat(picked, start).astype(np.float64)
     low, high = start + (count - 1) // 2, start + count // 2
-    number = np.repeat(np.arange(len(count)), count)
-    if values.dtype.kind in "bu" and values.dtype.itemsize <= 2 and len(count) < 2**16:
-        small = (number.astype(np.uint32) << np.uint32(16)) | values
+    median = np.where(np.isnan(top), np.nan, _between(picked, groups.owner, low, high))
+    return Intensity(mean, *(_spread(v, filled) for v in (median, std, top, total)))
+
+
+def _between(values: NDArray[Any], owner: Ints, low: Ints, high: Ints) -> Floats:
+    """Mean of the values at the places `low` and `high` once all are sorted by owner, then by value; no NaN among them.
+
+    Owner and value are sorted together as one integer where both fit into 64 bits.
+    """
+    if values.dtype.kind in "bu" and values.dtype.itemsize <= 2 and owner[-1] < 2**16:
+        small = (owner.astype(np.uint32) << np.uint32(16)) | values
         small.sort()
         both = small[[low, high]] & np.uint32(0xFFFF)
     elif values.dtype.itemsize <= 4:
         ordinal, restore = _ordinal(values)
-        key = (number.astype(np.uint64) << np.uint64(32)) | ordinal
+        key = (owner.astype(np.uint64) << np.uint64(32)) | ordinal
         key.sort()
         both = restore((key[[low, high]] & np.uint64(0xFFFFFFFF)).astype(np.uint32))
     else:
-        both = values[np.lexsort((values, number))][[low, high]]
+        rising = np.argsort(values)
+        grouped = owner[rising].astype(np.uint16) if owner[-1] < 2**16 else owner[rising]  # 16 bits: radix sort
+        both = values[rising[np.argsort(grouped, kind="stable")[[low, high]]]]
     lower, upper = both.astype(np.float64)
     middle: Floats = (lower + upper) / 2
     return middle

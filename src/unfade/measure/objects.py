@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ from unfade.measure.intensity import background_of, intensities
 from unfade.measure.regions import Groups, Regions
 from unfade.measure.rings import rings
 from unfade.measure.settings import MeasureSettings
-from unfade.records import Calibration, Image, Kind, LabelImage, Labels, Movie, Table
+from unfade.records import Calibration, Image, Kind, LabelImage
 
 VERSION = 1  # rises when the same settings give other values
 
@@ -177,37 +177,6 @@ class ObjectMeasurer:
         above, below = values[part], values[f"ring_{part}"]
         values["ratio"] = np.divide(above, below, out=np.full_like(above, np.nan), where=below > 0)
         return values
-
-
-def measure_movie(
-    movie: Movie,
-    labels: Labels,
-    channels: Sequence[int] = (),
-    settings: MeasureSettings | None = None,
-    progress: Callable[[int, int], None] | None = None,
-) -> Table:
-    """Objects of a whole movie in one table, read one frame at a time; no channels = all.
-
-    Raises
-    ------
-    ShapeError
-        If movie and labels differ in frames or size.
-    SettingsError
-        If the ring is set in µm and the pixel size is unknown.
-    """
-    if (movie.shape[0], *movie.shape[2:]) != labels.shape:
-        raise ShapeError(f"The movie {movie.shape} (T, C, Y, X) and the labels {labels.shape} (T, Y, X) do not fit.")
-    picked = tuple(channels) or tuple(range(movie.shape[1]))
-    stage = ObjectMeasurer(
-        settings or MeasureSettings.parse({}), [(c, movie.channels[c]) for c in picked], movie.calibration, labels.kind
-    )
-    state, parts = stage.start(), [stage.empty_table()]
-    for t in range(len(movie)):
-        state, rows = stage.push(state, Frame(t, movie.frame(t), labels.frame(t)))
-        parts += rows
-        if progress is not None:
-            progress(t + 1, len(movie))
-    return Table(pd.concat(parts, ignore_index=True), stage.units())
 
 
 def _nothing(count: int) -> Groups:

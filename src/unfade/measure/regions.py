@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,9 +25,9 @@ class Groups:
     start: Ints  # (N,)
     count: Ints  # (N,)
 
-    @property
+    @cached_property
     def owner(self) -> Ints:
-        """Group of each pixel, `(P,)`."""
+        """Group of each pixel, `(P,)`, ascending."""
         return np.repeat(np.arange(len(self.count)), self.count)
 
 
@@ -128,9 +129,7 @@ class Regions:
 def _perimeter_weights() -> Floats:
     """Length that a border pixel stands for, by its number of diagonal and of straight border neighbours."""
     table = np.zeros((5, 5))
-    table[:3, 2] = 1
-    table[:3, 3] = 1
-    table[0, 2] = table[1, 2] = table[2, 2] = 1
+    table[:3, 2:4] = 1
     table[2, 0] = table[3, 1] = np.sqrt(2)
     table[1, 1] = table[2, 1] = (1 + np.sqrt(2)) / 2
     return table
