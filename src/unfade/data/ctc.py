@@ -333,6 +333,7 @@ def _write_images(
         tifffile.imwrite(
             folder / f"{stem}{t:03d}.tif",
             remap(image, lineage.label[nodes], ids[nodes]).astype(np.uint16),
+            photometric="minisblack",
             compression="zlib",
         )
         count = t + 1
