@@ -97,7 +97,7 @@ def movie_of(source: Source, project: Projection | None, z: int | None) -> Movie
     layout = source.layout
     planes = depth(layout, project, z, str(source.path))
     reader = FrameReader(source.planes, planes, project, source.channels, source.path)
-    shape = (layout.size("T"), layout.channels, layout.size("Y"), layout.size("X"))
+    shape = (layout.size("T"), len(source.channels), layout.size("Y"), layout.size("X"))
     dtype = np.dtype(np.float32) if len(planes) > 1 and project == "mean" else source.dtype
     return Movie(shape, dtype, source.channels, reader, source.calibration, source.path, source.notes)
 

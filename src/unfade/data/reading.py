@@ -169,8 +169,8 @@ def open_labels(path: Path | str, kind: Kind = "nucleus", frames: str | None = N
     source = _inspect_labels(where / LABELS if (where / LABELS).is_dir() else where, kind)
     if source.dtype.kind not in "iu":
         raise ShapeError(f"Labels are integers, but {where} has pixels of type {source.dtype}; save them as uint16.")
-    if source.layout.channels != 1:
-        raise ShapeError(f"Labels are (T, Y, X), but {where} has {source.layout.channels} channels; save one only.")
+    if len(source.channels) != 1:
+        raise ShapeError(f"Labels are (T, Y, X), but {where} has {len(source.channels)} channels; save one only.")
     movie = movie_of(source, None, None)
     start, stop = ReadSettings.parse({"frames": frames}).window(len(movie))
     movie = movie if (start, stop) == (0, len(movie)) else movie.window(start, stop)

@@ -129,7 +129,8 @@ def _read_csv(path: Path) -> Table:
     options = csv.ConvertOptions(
         column_types=types, null_values=["", "nan", "NaN"], strings_can_be_null=False, include_columns=list(columns)
     )
-    rows = csv.read_csv(path, convert_options=options).to_pandas()
+    parse = csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False)
+    rows = csv.read_csv(path, parse_options=parse, convert_options=options).to_pandas()
     for name, entry in columns.items():
         if entry["type"] in ("float32", "float64"):
             rows[name] = np.asarray(rows[name], entry["type"])

@@ -139,6 +139,9 @@ def _source(tif: tifffile.TiffFile, path: Path, axes: str | None, ome: OmeImage 
         _check_alike(tif, path)
         raise
     page = series.keyframe
+    announced = int((tif.imagej_metadata or {}).get("images", 1))
+    if series.kind in ("generic", "uniform") and announced > len(tif.pages):
+        raise cut_off(path, f"one of its {announced} images", path.stat().st_size)
     if series.kind in ("generic", "uniform") and not page.is_subifd and len(tif.series) > 1:
         _check_alike(tif, path)
     shape = tuple(int(n) for n in series.shape)

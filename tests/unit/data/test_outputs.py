@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import errno
+import json
+from pathlib import Path
+
+import pytest
+
+from unfade.data.outputs import guarded, replacing, write_json, write_text
+from unfade.errors import OutputError
+
+
+def test_a_file_appears_only_when_it_is_complete(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "a.txt"
+    with replacing(path) as part:
+        part.write_text("one")
+        assert not path.exists()
+        assert part.parent == path.parent
+    assert path.read_text() == "one"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_failure_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(KeyError), replacing(path) as part:
+        raise KeyError(part.write_text("half"))
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_folders_are_replaced_whole(tmp_path: Path) -> None:
+    path = tmp_path / "out"
+    for name in ("a", "b"):
+        with replacing(path) as part:
+            part.mkdir()
+            (part / name).touch()
+    assert [p.name for p in path.iterdir()] == ["b"]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_a_kill_left_is_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "out.part").mkdir()
+    (tmp_path / "out.part" / "junk").touch()
+    with replacing(tmp_path / "out") as part:
+        part.mkdir()
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        (errno.ENOSPC, "the disk is full"),
+        (errno.EROFS, "read-only"),
+        (errno.EACCES, "not allowed"),
+        (errno.EIO, "Input/output error"),
+    ],
+)
+def test_reasons_in_one_sentence(tmp_path: Path, code: int, text: str) -> None:
+    import os
+
+    with (
+        pytest.raises(OutputError, match=rf"a\.txt cannot be written: .*{text}.*choose another place\.$"),
+        guarded(tmp_path / "a.txt"),
+    ):
+        raise OSError(code, os.strerror(code))
+
+
+def test_a_file_in_the_way_of_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "a").touch()
+    with pytest.raises(OutputError, match="cannot be written"):
+        write_text(tmp_path / "a" / "b.txt", "x")
+
+
+def test_json(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"µm": [1, None, True]})
+    assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == {"µm": [1, None, True]}
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(tmp_path / "a.json", {"x": float("nan")})
+    assert "µm" in (tmp_path / "a.json").read_text(encoding="utf-8")
