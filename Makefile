@@ -34,9 +34,11 @@ $(VENV)/.docs: $(PINNED) | $(BIN)/uv
 	$(INSTALL) -e '.[dev,docs]'
 	@touch $@ $(VENV)/.run $(VENV)/.dev
 
-demo: $(VENV)/.run ## run the main job on a small generated movie
+$(DEMO)/movie.ome.tif: | $(VENV)/.run
 	@mkdir -p $(DEMO)
-	$(BIN)/unfade synthesize $(DEMO)/movie.ome.tif --seed 0
+	$(BIN)/unfade synthesize $@ --seed 0
+
+demo: $(VENV)/.run $(DEMO)/movie.ome.tif ## run the main job on a small generated movie
 	$(BIN)/unfade run $(DEMO)/movie.ome.tif -o $(DEMO)/run
 	@echo "Open the report: $(CURDIR)/$(DEMO)/run/report.html"
 

@@ -269,7 +269,7 @@ class Instances:
 
     def labels(self, kind: Kind = "nucleus") -> LabelImage:
         """Paint the ids of one kind into `(k, Y, X)`; where masks overlap, the higher score wins."""
-        frames, height, width = self.shape
+        _, height, width = self.shape
         out = np.zeros(self.shape, np.int32)
         order = np.argsort(np.nan_to_num(self.score, nan=-np.inf), kind="stable")
         order = order[self.kind[order] == KINDS.index(kind)]
