@@ -193,8 +193,8 @@ def crossing() -> Case:
     """Two cells pass each other within one step, so overlap alone takes each for the other."""
     out = _empty(4)
     for t in range(4):
-        _disc(out[t], 1, 9, 6 + 6 * t, 3)
-        _disc(out[t], 2, 16, 24 - 6 * t, 3)
+        _disc(out[t], 1, 11, 6 + 6 * t, 3)
+        _disc(out[t], 2, 14, 24 - 6 * t, 3)
     return _case(out)
 
 

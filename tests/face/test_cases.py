@@ -36,3 +36,10 @@ def test_what_the_names_say() -> None:
     contrast = [int(i[m == 1].mean()) - int(i[m == 0].mean()) for i, m in zip(fading.image, fading.labels, strict=True)]
     assert contrast[3] == 0
     assert contrast[0] > 0 > contrast[-1]
+
+
+def test_crossing_misleads_overlap() -> None:
+    labels = BESTIARY["crossing"]().labels
+    own = ((labels[1] == labels[2]) & (labels[1] > 0)).sum()
+    other = ((labels[1] != labels[2]) & (labels[1] > 0) & (labels[2] > 0)).sum()
+    assert other > 5 * max(own, 1)

@@ -64,7 +64,8 @@ def paint(cells: Cells, size_px: tuple[int, int], cell_ratio: float, seed: int) 
         rows.append((_middle(patch, inside, margin), area, rest, outside))
     crop = (slice(margin, margin + size_px[0]), slice(margin, margin + size_px[1]))
     ids = np.concatenate([[0], cells.track]).astype(np.int32)
-    nucleus_image, cell_image = ids[_majority(nuclei, crop)], ids[_majority(bodies, crop)]
+    nucleus_image = ids[_majority(nuclei, crop)]
+    cell_image = np.where(nucleus_image > 0, nucleus_image, ids[_majority(bodies, crop)])
     objects = _table(cells, rows)
     seen = np.union1d(nucleus_image, cell_image)
     return Painted(
@@ -161,14 +162,12 @@ def _mean(fine: Floats) -> Floats:
 
 
 def _majority(fine: NDArray[np.int32], crop: tuple[slice, slice]) -> NDArray[np.int32]:
-    """The owner of most of each pixel; background where it has at least half."""
+    """The owner of the largest part of each pixel."""
     height, width = fine.shape[0] // FINE, fine.shape[1] // FINE
     points = fine.reshape(height, FINE, width, FINE).swapaxes(1, 2).reshape(height, width, FINE**2)[crop]
     out = points[..., 0].copy()
     mixed = (points != points[..., :1]).any(axis=-1)
     edge = points[mixed]
     votes = (edge[:, :, None] == edge[:, None, :]).sum(axis=2)
-    winner = np.take_along_axis(edge, votes.argmax(axis=1)[:, None], axis=1)[:, 0]
-    empty = (edge == 0).sum(axis=1) >= FINE**2 / 2
-    out[mixed] = np.where(empty, 0, winner)
+    out[mixed] = np.take_along_axis(edge, votes.argmax(axis=1)[:, None], axis=1)[:, 0]
     return out

@@ -86,9 +86,9 @@ class _Crowd:
 
 
 def populate(settings: CellMovieSettings, rng: np.random.Generator) -> Population:
-    """Let a population live for all frames of a movie."""
+    """Let a population live for all frames of a movie; without drift a longer movie begins with the shorter one."""
     growth, field_px = settings.growth, np.array([settings.height_px, settings.width_px], float)
-    drift = np.cumsum(rng.normal(0, settings.motion.drift_px, (settings.frames, 2)), axis=0)
+    drift = np.cumsum(rng.spawn(1)[0].normal(0, settings.motion.drift_px, (settings.frames, 2)), axis=0)
     drift -= drift[0]
     edge = growth.cell_ratio * growth.diameter_px / 2 + np.abs(drift).max()
     crowd = _found(settings, field_px, edge, rng)
