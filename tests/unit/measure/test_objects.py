@@ -59,6 +59,15 @@ def test_orientation_turns_from_y_to_x(pixels: str, angle: float) -> None:
     assert row["minor_axis_px"] == 0
 
 
+@pytest.mark.parametrize("step", [(1, 3), (3, 7), (5, 3), (2, 9), (7, 11)])
+@pytest.mark.parametrize("pixels", [2, 5, 6, 7, 11])
+def test_a_line_has_no_width_however_it_runs(step: tuple[int, int], pixels: int) -> None:
+    labels = np.zeros((90, 140), np.int32)
+    labels[np.arange(pixels) * step[0], np.arange(pixels) * step[1]] = 1
+    row = measure(labels).iloc[0]
+    assert (row["minor_axis_px"], row["eccentricity"]) == (0, 1)
+
+
 def test_one_pixel_is_an_object() -> None:
     labels = np.zeros((5, 5), np.int32)
     labels[2, 3] = 9
@@ -164,7 +173,7 @@ def test_a_nan_pixel_spoils_only_its_own_object() -> None:
 
 def test_confidence_comes_by_track() -> None:
     labels = np.zeros((4, 9), np.int32)
-    labels[1, 1], labels[1, 4], labels[1, 7] = 2, 5, 9
+    labels[1, 1], labels[1, 4], labels[1, 7] = 2, 5, 6
     stage = ObjectMeasurer(MeasureSettings.parse({}), [])
     image = np.zeros((0, 4, 9), np.uint8)
     for given in ({2: 0.25, 5: 0.5}, np.array([9, 9, 0.25, 9, 9, 0.5])):
@@ -193,7 +202,8 @@ def test_channel_names_become_column_endings() -> None:
     units = stage.units()
     assert {f"mean_{e}" for e in endings} == {c for c, u in units.items() if c.startswith("mean_") and u == "a.u."}
     assert "ratio_area_um" not in units
-    assert [units[c] for c in ("y_px", "area_px", "area_um2", "orientation_rad")] == ["px", "px²", "µm²", "rad"]
+    wanted = {"y_px": "px", "area_px": "px²", "area_um2": "µm²", "orientation_rad": "rad", "age": "frames"}
+    assert {name: units[name] for name in wanted} == wanted
     assert not {"frame", "track", "kind", "eccentricity", "confidence"} & set(units)
 
 
@@ -210,6 +220,8 @@ def test_what_does_not_fit_is_refused() -> None:
     for labels in (square((11, 9)), square().astype(float), -square(), square()[None]):
         with pytest.raises(ShapeError, match=r"[Ff]rame 3"):
             stage.push(stage.start(), Frame(3, image, labels))
+    with pytest.raises(ShapeError, match=r"[Ff]rame 3"):
+        stage.push(stage.start(), Frame(3, image[None], square()[None].repeat(2, 0)))
     with pytest.raises(ChannelError, match="gfp"):
         stage.push(stage.start(), Frame(3, image[:1], square()))
     with pytest.raises(SettingsError, match="pixel size is unknown"):

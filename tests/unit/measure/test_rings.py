@@ -66,3 +66,11 @@ def test_without_nuclei_there_is_no_ring() -> None:
 def test_pixels_come_group_by_group() -> None:
     groups = rings(drawn("1..2..1"), 2, 0, 1)
     assert [g.tolist() for g in np.split(groups.pixel, groups.start[1:])] == [[1, 5], [2, 4]]
+
+
+def test_many_nuclei_and_wide_rings_do_not_overflow() -> None:
+    place = np.zeros((1, 160), np.int32)
+    place[0, 0], place[0, 140] = 1, 1 << 20
+    groups = rings(place, 1 << 20, 30, 60)
+    assert groups.pixel.tolist() == [*range(31, 61), *range(80, 110)]
+    assert groups.count[[0, -1]].tolist() == [30, 30]
