@@ -67,6 +67,14 @@ def test_masks_and_pixels_move_together_below_a_pixel(shift: tuple[float, float]
     assert mask == pytest.approx((40 + shift[0], 40 + shift[1]), abs=0.1)
 
 
+def test_a_pixel_belongs_to_what_covers_most_of_it() -> None:
+    rows, columns = np.ogrid[:80, :80]
+    far = np.hypot(rows - 40, columns - 40)
+    painted = draw(alone())
+    assert (painted.nuclei[far < 8.85] == 5).all()
+    assert (painted.nuclei[far > 9.15] == 0).all()
+
+
 def test_edges_are_averaged_over_the_pixel() -> None:
     painted = draw(alone())
     share = painted.marker / np.maximum(ndimage.grey_dilation(painted.marker, (3, 3)), 1e-6)
