@@ -32,6 +32,8 @@ myst_heading_anchors = 3
 
 def setup(app: Any) -> None:
     """Write the pages that the program knows best before the others are read."""
+    import draw_cases
     import generate
 
     app.connect("builder-inited", lambda _: generate.write(HERE / "generated"))
+    app.connect("builder-inited", lambda _: draw_cases.write(HERE / "generated"))

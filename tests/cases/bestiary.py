@@ -238,7 +238,7 @@ def _empty(frames: int) -> NDArray[np.int32]:
 
 def _disc(image: NDArray[np.int32], label: int, y: float, x: float, radius: float) -> None:
     rows, columns = np.ogrid[: image.shape[0], : image.shape[1]]
-    image[(rows - y) ** 2 + (columns - x) ** 2 <= radius**2] = label
+    image[(rows - y) ** 2 + (columns - x) ** 2 < radius**2] = label
 
 
 def _picture(labels: NDArray[np.int32]) -> NDArray[np.uint16]:

@@ -23,7 +23,9 @@ def synthesize(
     division_rate: Annotated[
         float | None, typer.Option(help="Chance of a division per cell and frame [0.004].")
     ] = None,
-    stimulus: Annotated[int | None, typer.Option(help="Last frame before the reporter leaves the nuclei [8].")] = None,
+    stimulus: Annotated[
+        str | None, typer.Option(help="Last frame before the reporter leaves the nuclei, or never [8].")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Every draw follows from it [0].")] = None,
     as_json: options.AsJson = False,
 ) -> None:

@@ -59,9 +59,10 @@ def write_label_frames(folder: Path, frames: Iterable[LabelImage], stem: str = "
 
 def _planes(movie: Movie, progress: Progress | None) -> Iterator[NDArray[Any]]:
     for t, frame in enumerate(movie.frames()):
-        yield from frame
+        yield from frame[:-1]
         if progress is not None:
-            progress(t + 1, len(movie))
+            progress(t + 1, len(movie))  # nobody comes back here after the last plane
+        yield frame[-1]
 
 
 def _large(movie: Movie) -> bool:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Literal
+
 from pydantic import Field
 
 from unfade.settings import Settings
+
+Frame = Annotated[int, Field(ge=0)]
+Never = Literal["never"]
 
 
 class Motion(Settings):
@@ -37,11 +42,9 @@ class Reporter(Settings):
     ratio_before: float = Field(1.8, gt=0, description="Nuclear over cytoplasmic concentration at rest.")
     ratio_after: float = Field(0.6, gt=0, description="The same ratio long after the stimulus.")
     ratio_spread: float = Field(0.1, ge=0, description="Spread of the logarithm of both ratios between cells.")
-    stimulus_frame: int | None = Field(
-        8, ge=0, description="Last frame before the reporter moves; unset: it never does."
-    )
+    stimulus_frame: Frame | Never = Field(8, description="Last frame before the reporter moves, or never.")
     export_frames: float = Field(1.5, gt=0, description="Time constant of the export, in frames.")
-    recovery_frame: int | None = Field(None, ge=0, description="Last frame before it returns; unset: it stays out.")
+    recovery_frame: Frame | Never = Field("never", description="Last frame before it comes back, or never.")
     recovery_frames: float = Field(4.0, gt=0, description="Time constant of the return, in frames.")
     expression_spread: float = Field(
         0.25, ge=0, description="Spread of the logarithm of the reporter's amount per cell."

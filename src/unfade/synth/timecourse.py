@@ -13,10 +13,10 @@ from unfade.synth.settings import Reporter
 
 def drive(frame: float, reporter: Reporter) -> float:
     """How far the reporter has moved at `frame`: 0 at rest, 1 long after the stimulus; exponential both ways."""
-    if reporter.stimulus_frame is None:
+    if reporter.stimulus_frame == "never":
         return 0.0
     out = -math.expm1(-max(frame - reporter.stimulus_frame, 0.0) / reporter.export_frames)
-    if reporter.recovery_frame is None or frame <= reporter.recovery_frame:
+    if reporter.recovery_frame == "never" or frame <= reporter.recovery_frame:
         return out
     turn = -math.expm1(-max(reporter.recovery_frame - reporter.stimulus_frame, 0.0) / reporter.export_frames)
     return turn * math.exp(-(frame - reporter.recovery_frame) / reporter.recovery_frames)

@@ -168,7 +168,7 @@ def test_bleaching_takes_its_share_every_frame() -> None:
     growth = Growth(cells=12, division_rate=0)
     still = Motion(speed_px=0, wobble=0, turning_rad=0)
     base = CellMovieSettings(
-        frames=4, height_px=96, width_px=96, motion=still, growth=growth, reporter=Reporter(stimulus_frame=None)
+        frames=4, height_px=96, width_px=96, motion=still, growth=growth, reporter=Reporter(stimulus_frame="never")
     )
     movie = CellMovie(base.changed(camera=CLEAN.changed(bleaching=0.1).plain()))
     kept = [float(movie.frame(t).photons.sum()) for t in range(4)]
@@ -203,7 +203,7 @@ def test_drive_is_exponential_both_ways() -> None:
     assert drive(6, reporter) == pytest.approx(1 - np.exp(-1))
     assert drive(30, reporter) == pytest.approx(1 - np.exp(-13))
     assert drive(33, reporter) == pytest.approx((1 - np.exp(-13)) * np.exp(-1))
-    assert drive(50, Reporter(stimulus_frame=None)) == 0
+    assert drive(50, Reporter(stimulus_frame="never")) == 0
 
 
 def test_truth_table_covers_what_is_seen() -> None:

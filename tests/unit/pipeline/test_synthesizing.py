@@ -1,0 +1,60 @@
+"""A synthetic movie on disk agrees with its truth on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from unfade.data import ctc, open_labels, open_movie
+from unfade.data.ctc_faults import validate
+from unfade.data.table import read_table
+from unfade.errors import OutputError
+from unfade.pipeline.synthesizing import synthesize
+from unfade.settings import read_toml
+from unfade.synth import CellMovie, CellMovieSettings
+from unfade.testing.movies import tiny
+
+
+def test_the_files_hold_the_movie_and_its_truth(tmp_path: Path) -> None:
+    expected = tiny()
+    told: list[tuple[str, int, int]] = []
+    out, truth = tmp_path / "m.ome.tif", tmp_path / "truth"
+    synthesize(out, expected.settings, truth, lambda *step: told.append(step))
+    movie = open_movie(out)
+    assert movie.channels == ("nuclear marker", "reporter")
+    assert movie.calibration == expected.calibration
+    assert all(np.array_equal(movie.frame(t), expected.frame(t).image) for t in range(5))
+    assert validate(truth / "01_GT") == []
+    read = ctc.read(truth / "01_GT")
+    assert np.array_equal(np.asarray(read.labels), np.asarray(expected.labels()))
+    assert all(np.array_equal(read.seg[t], expected.labels().frame(t)) for t in range(5))
+    assert np.array_equal(np.asarray(open_labels(truth / "cells")), np.asarray(expected.labels("cell")))
+    assert np.allclose(read_table(truth / "objects.csv").rows["ratio"], expected.truth().rows["ratio"], equal_nan=True)
+    assert told[-1] == ("synthesize", 5, 5)
+
+
+def test_the_settings_beside_the_truth_repeat_the_movie(tmp_path: Path) -> None:
+    wanted = tiny(seed=3).settings.changed(reporter={"stimulus_frame": "never"})
+    made = synthesize(tmp_path / "m.ome.tif", wanted, tmp_path / "truth")
+    again = CellMovie(CellMovieSettings.parse(read_toml(tmp_path / "truth" / "synth.toml")))
+    assert again.settings == made.settings
+    assert np.array_equal(again.frame(2).image, made.frame(2).image)
+
+
+def test_a_movie_without_cells_has_an_empty_truth(tmp_path: Path) -> None:
+    settings = CellMovieSettings.parse({"frames": 1, "height_px": 32, "width_px": 32, "growth": {"cells": 0}})
+    synthesize(tmp_path / "m.tif", settings, tmp_path / "truth")
+    assert len(read_table(tmp_path / "truth" / "objects.csv")) == 0
+    assert (tmp_path / "truth" / "01_GT" / "TRA" / "man_track.txt").read_text() == ""
+
+
+def test_another_ending_and_a_taken_folder_are_refused_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"call it 'm.ome.tif'"):
+        synthesize(tmp_path / "m.png", tiny().settings)
+    (tmp_path / "truth").mkdir()
+    (tmp_path / "truth" / "mine").touch()
+    with pytest.raises(OutputError, match="is there already"):
+        synthesize(tmp_path / "m.ome.tif", tiny().settings, tmp_path / "truth")
+    assert [p.name for p in tmp_path.iterdir()] == ["truth"]
