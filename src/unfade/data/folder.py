@@ -100,7 +100,7 @@ def check_dense(folder: Path) -> None:
 
 def _open_tiffs(folder: Path, files: tuple[Path, ...], axes: str | None) -> Source:
     try:
-        first = open_tiff(files[0], None if axes is None else _of_one(axes), together=False)
+        first = open_tiff(files[0], None if axes is None else axes.removeprefix("T"), together=False)
     except AmbiguousAxesError:
         raise AmbiguousAxesError(
             f"The files in {folder} have more than two axes that cannot be told; give --axes TCYX if each holds the "
@@ -126,12 +126,6 @@ def _open_tiffs(folder: Path, files: tuple[Path, ...], axes: str | None) -> Sour
     planes = _joined(sources)
     kind = "folder of TIFF files"
     return Source(folder, kind, layout, first.dtype, first.channels, known, planes, first.notes)
-
-
-def _of_one(axes: str) -> str | None:
-    """Axes of one file when those of the whole folder may have been given; None leaves it to the file."""
-    rest = axes.removeprefix("T")
-    return None if rest == "YX" else rest
 
 
 def _joined(sources: list[Source]) -> TiffPlanes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import zlib
 from pathlib import Path
 
 import imagecodecs
@@ -73,6 +74,19 @@ def test_one_page_cut_in_its_pixels(tmp_path: Path, movie: np.ndarray, compressi
     tifffile.imwrite(path, movie[0, 0], compression=compression)
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(UnreadableFileError, match=r"cut off: .* pixels of page 0"):
+        open_movie(path)
+
+
+def test_pages_in_a_circle(tmp_path: Path, movie: np.ndarray) -> None:
+    path = tmp_path / "movie.tif"
+    tifffile.imwrite(path, movie[:2, 0], metadata=None, photometric="minisblack", byteorder="<")
+    with tifffile.TiffFile(path) as tif:
+        first, second = (page.offset for page in tif.pages)
+    data = bytearray(path.read_bytes())
+    end = second + 2 + 12 * int.from_bytes(data[second : second + 2], "little")
+    data[end : end + 4] = first.to_bytes(4, "little")
+    path.write_bytes(data)
+    with pytest.raises(UnreadableFileError, match="form a circle"):
         open_movie(path)
 
 
@@ -159,6 +173,17 @@ def test_a_picture_that_claims_more_than_it_holds(tmp_path: Path) -> None:
     path.write_bytes(png(10**6, 10**6))
     with pytest.raises(UnreadableFileError, match=r"1000000 x 1000000 pixels"):
         open_movie(path)
+
+
+def test_a_picture_of_one_bit_may_hold_much(tmp_path: Path) -> None:
+    side = 2000
+    rows = zlib.compress(bytes(side * (1 + side // 8)), 9)
+    parts = [b"IHDR" + struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0), b"IDAT" + rows, b"IEND"]
+    chunks = [struct.pack(">I", len(p) - 4) + p + struct.pack(">I", zlib.crc32(p)) for p in parts]
+    path = tmp_path / "mask.png"
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunks))
+    assert path.stat().st_size < 1000
+    assert open_movie(path).frame(0).shape == (1, side, side)
 
 
 @pytest.mark.parametrize("encode", [imagecodecs.png_encode, imagecodecs.jpeg8_encode])

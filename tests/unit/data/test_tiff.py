@@ -54,6 +54,13 @@ def test_irregular_time_stamps_are_kept(ome, movie) -> None:
     assert open_movie(path, ReadSettings(interval_s=7)).calibration.times_s is None
 
 
+def test_time_stamps_of_other_axes_are_left_out(ome, movie) -> None:
+    path = ome(movie, "TCYX", Plane={"DeltaT": [t**2.0 for t in range(5) for _ in range(2)]})
+    assert open_movie(path).calibration.times_s is not None
+    turned = open_movie(path, ReadSettings(axes="CTYX"))
+    assert (turned.shape[:2], turned.calibration.times_s) == ((2, 5), None)
+
+
 def test_even_time_stamps_become_the_interval(ome, movie) -> None:
     path = ome(movie, "TCYX", Plane={"DeltaT": [60.0 * t for t in range(5) for _ in range(2)]}, TimeIncrement=10.0)
     found = open_movie(path)
@@ -187,6 +194,17 @@ def test_pages_without_directories(tmp_path: Path, movie) -> None:
         whole(path)
 
 
+def test_one_directory_for_all_pixels(tmp_path: Path, movie) -> None:
+    path = tmp_path / "movie.tif"
+    tifffile.imwrite(path, movie, metadata={"axes": "TCYX"}, photometric="minisblack", truncate=True, byteorder=">")
+    found = open_movie(path)
+    np.testing.assert_array_equal(whole(path), movie)
+    assert found.frame(0).dtype.isnative
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(UnreadableFileError, match="cut off: the end of its pixels"):
+        open_movie(path)
+
+
 def test_truth_values_are_numbers(tmp_path: Path) -> None:
     path = tmp_path / "mask.tif"
     mask = np.eye(24, 32, dtype=bool)
@@ -240,7 +258,7 @@ def test_an_acquisition_that_stopped_early(ome, movie) -> None:
     np.testing.assert_array_equal(whole(path, frames="1:5"), movie[1:])
 
 
-def test_a_set_of_files(tmp_path: Path, movie) -> None:
+def test_a_set_of_files(tmp_path: Path, movie, caplog: pytest.LogCaptureFixture) -> None:
     first, second = tmp_path / "a.ome.tif", tmp_path / "b.ome.tif"
     blank = '<TiffData IFD="0" FirstT="{t}" PlaneCount="1"><UUID FileName="{f}">urn:uuid:{u}</UUID></TiffData>'
     xml = (
@@ -255,3 +273,9 @@ def test_a_set_of_files(tmp_path: Path, movie) -> None:
     second.unlink()
     with pytest.raises(UnreadableFileError, match="holds only the first 1; use --frames 0:1"):
         open_movie(first)
+    with tifffile.TiffFile(first) as tif:
+        assert len(tif.series) == 1
+    assert caplog.records, "tifffile itself complains"
+    caplog.clear()
+    open_movie(first, ReadSettings(frames=":1")).frame(0)
+    assert not caplog.records

@@ -59,6 +59,13 @@ def test_pixels_and_metadata(tmp_path: Path, movie: np.ndarray, version: str) ->
     np.testing.assert_array_equal(np.stack(list(again.frames())), movie)
 
 
+def test_other_byte_orders(tmp_path: Path, movie: np.ndarray) -> None:
+    found = open_movie(write(tmp_path / "m.zarr", movie.astype(">u2"), "TCYX", "0.4"))
+    assert found.dtype.isnative
+    assert found.frame(1).dtype.isnative
+    np.testing.assert_array_equal(found.frame(1), movie[1])
+
+
 def test_scales_multiply(tmp_path: Path, movie: np.ndarray) -> None:
     path = write(tmp_path / "m.zarr", movie, "TCYX")
     root = zarr.open_group(path)
