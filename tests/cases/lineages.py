@@ -120,6 +120,13 @@ CASES: dict[str, Case] = {
         "A division in three, found as it is. traccuracy 0.4.3 wants exactly two right daughters and calls it wrong.",
         expect={"DIV_F1(0)": 1, "BC(0)": 1, "CHOTA": 1},
     ),
+    "two divisions for one": Case(
+        FAMILY,
+        ((1, 0, 1, 0, 1), (2, 2, 2, 0, 1), (3, 3, 3, 1, 0), (4, 3, 3, 1, 2), (5, 4, 5, 2, 0), (6, 4, 5, 2, 2)),
+        "Within one frame two divisions of the result fit the one of the truth. py-ctcmetrics 1.3.3 counts both as "
+        "right and -1 as missed, so BC(1) is 4/3; here a division of the truth is found once at most: 2/3.",
+        expect={"BC(0)": 0, "BC(1)": 2 / 3},
+    ),
     "whole cycle lost": Case(
         (*FAMILY[:1], (8, 3, 4, 7, 0), (9, 3, 5, 7, 2), (10, 5, 5, 8, 0), (11, 5, 5, 8, 1)),
         (*FAMILY[:1], (8, 3, 4, 7, 0), (9, 3, 5, 7, 2), (10, 5, 5, 0, 0), (11, 5, 5, 0, 1)),

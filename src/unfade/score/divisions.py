@@ -1,9 +1,9 @@
 """Precision, recall and F1 of divisions on the lineage graph, with a tolerance in frames.
 
 A division is an object with two or more successors; a track cut in two rows is still one cell, so this does not depend
-on how a table is written (BC(i) does). Matcher: masks that cover more than half of exactly one marker. The counting
-follows the published definition of traccuracy (Gallusser et al.); where a division has more than two daughters, two
-right ones are enough.
+on how a table is written (BC(i) does). Matcher: masks that cover more than half of exactly one marker. The counting is
+that of the package traccuracy (live-image-tracking-tools), except that of three or more daughters two right ones are
+enough.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from unfade.score.matches import Ints, Matches, Side
 
 @dataclass(frozen=True)
 class Weights:
-    """Price of each operation; the defaults are those of the challenge (Matula 2015, section Results)."""
+    """Price of each operation; the defaults are those of the challenge (Matula 2015)."""
 
     ns: float = 5.0
     fn: float = 10.0
@@ -51,7 +51,7 @@ class Operations:
         return weights.ed * self.ed + weights.ea * self.ea + weights.ec * self.ec
 
     def cost(self, weights: Weights = CHALLENGE) -> float:
-        """Price of all operations (AOGM; Matula 2015, equation 1)."""
+        """Price of all operations (AOGM)."""
         return self.vertex_cost(weights) + self.edge_cost(weights)
 
 
@@ -78,7 +78,7 @@ def edges(side: Side) -> Edges:
 def operations(matches: Matches) -> Operations:
     """Count what must be done to the result to make it the truth.
 
-    Edges are compared only between masks that match exactly one marker (Matula 2015, section Materials and Methods).
+    Edges are compared only between masks that match exactly one marker (Matula 2015).
     """
     reference, computed = edges(matches.truth), edges(matches.result)
     back = matches.single_back

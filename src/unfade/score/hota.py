@@ -72,7 +72,7 @@ def joined(side: Side) -> Ints:
 def hota(seen: Association) -> float:
     """HOTA at one matcher: root of the matches' mean association over matches, misses and spare masks.
 
-    Luiten et al., HOTA: a higher order metric for evaluating multi-object tracking, IJCV 129, 2021, equations 8 to 10.
+    Luiten et al., HOTA: a higher order metric for evaluating multi-object tracking, IJCV 129, 2021.
     NaN if there is nothing on either side.
     """
     union = seen.rows()[seen.truth] + seen.columns()[seen.result] - seen.n

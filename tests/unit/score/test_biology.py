@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from tests.cases.lineages import CASES, FAMILY
-from tests.unit.score.films import matched, renamed
+from tests.cases.lineages import CASES, FAMILY, Row, images
+from tests.unit.score.films import frame_of, matched, renamed
 from unfade.score.biology import (
     bio,
     branching,
@@ -17,6 +17,7 @@ from unfade.score.biology import (
     longest_fractions,
     track_fractions,
 )
+from unfade.score.matches import match_sequence
 
 ONE = ((1, 0, 5, 0, 0),)
 
@@ -67,6 +68,25 @@ def test_branching_within_a_tolerance(late: int, needed: int) -> None:
         assert branching(matched(FAMILY, result), tolerance)[0] == int(tolerance >= needed)
 
 
+@pytest.mark.parametrize(
+    "result",
+    [
+        ((7, 0, 1, 0, 1), (8, 3, 5, 7, 0), (9, 3, 5, 7, 2)),  # the mother is lost one frame early
+        ((7, 0, 2, 0, 1), (8, 3, 5, 7, 0), (9, 4, 5, 7, 2)),  # one daughter is found one frame late
+    ],
+)
+def test_mother_and_daughters_each_keep_to_the_tolerance(result: tuple[Row, ...]) -> None:
+    assert [branching(matched(FAMILY, result), i)[0] for i in range(3)] == [0, 1, 1]
+
+
+def test_every_daughter_needs_a_partner_of_her_own() -> None:
+    truth = ((7, 0, 2, 0, 1), (8, 3, 5, 7, 0), (9, 4, 5, 7, 2))
+    drawn = ((7, 0, 2, 0, 1), (8, 3, 3, 7, 0), (8, 4, 5, 7, 2), (9, 3, 5, 7, 4))  # 8 jumps from one to the other
+    told = frame_of(((7, 0, 2, 0, 1), (8, 3, 5, 7, 0), (9, 3, 5, 7, 4)))
+    matches = match_sequence(images(drawn, 6, 5), told, images(truth, 6, 5), frame_of(truth))
+    assert branching(matches, 1) == (0, 1, 1)
+
+
 def test_branching_wants_the_right_daughters() -> None:
     strangers = (*FAMILY, (4, 3, 5, 0, 4))
     wrong = ((7, 0, 2, 0, 1), (8, 3, 5, 7, 0), (9, 3, 5, 0, 2), (4, 3, 5, 7, 4))
@@ -91,6 +111,11 @@ def test_cycles_are_compared_by_their_lengths() -> None:
     assert cell_cycle_accuracy(shorter.truth, shorter.result) == 0
     assert math.isnan(cell_cycle_accuracy(matched(FAMILY, CYCLES).truth, shorter.truth))
     assert cell_cycle_accuracy(shorter.truth, matched(FAMILY, FAMILY).truth) == 0
+
+
+def test_a_cycle_begins_with_a_division() -> None:
+    seen_again = ((1, 0, 0, 0, 0), (2, 2, 3, 1, 0), (4, 4, 5, 2, 0), (5, 4, 5, 2, 1))
+    assert math.isnan(cell_cycle_accuracy(matched(seen_again, CYCLES).truth, matched(CYCLES, CYCLES).truth))
 
 
 def test_half_of_the_cycles_differ() -> None:

@@ -6,9 +6,10 @@ import math
 
 import pytest
 
-from tests.cases.lineages import FAMILY
-from tests.unit.score.films import matched
+from tests.cases.lineages import FAMILY, images
+from tests.unit.score.films import frame_of, matched
 from unfade.score.divisions import divisions
+from unfade.score.matches import match_sequence
 
 LOST = ((7, 0, 2, 0, 1), (8, 3, 5, 0, 0), (9, 3, 5, 0, 2))
 
@@ -59,6 +60,14 @@ def test_a_track_cut_in_two_rows_is_still_one_cell() -> None:
     assert rights(FAMILY, cut) == [1, 1, 1, 1]
 
 
+def test_a_shifted_division_needs_the_same_mother() -> None:
+    truth = (*FAMILY, (4, 0, 2, 0, 4))
+    drawn = ((7, 0, 2, 0, 4), (7, 3, 3, 0, (0, 1)), (8, 4, 5, 7, 0), (9, 4, 5, 7, 2))  # 7 jumps to the daughters
+    told = frame_of(((7, 0, 3, 0, 4), (8, 4, 5, 7, 0), (9, 4, 5, 7, 2)))
+    matches = match_sequence(images(drawn, 6, 5), told, images(truth, 6, 5), frame_of(truth))
+    assert [seen.right for seen in divisions(matches, 3)] == [0, 0, 0, 0]
+
+
 def test_one_division_pairs_with_one_only() -> None:
     # the result divides twice within reach of the one division of the truth
     truth = ((1, 0, 3, 0, (0, 1)), (2, 4, 7, 1, 0), (3, 4, 7, 1, 1))
@@ -67,6 +76,21 @@ def test_one_division_pairs_with_one_only() -> None:
     assert [seen.right for seen in counted] == [0, 1, 1, 1]
     assert (counted[1].truth, counted[1].result) == (1, 2)
     assert counted[1].f1 == pytest.approx(2 / 3)
+
+
+def test_two_shifted_divisions_cannot_share_one() -> None:
+    truth = ((7, 0, 3, 0, 1), (8, 4, 5, 7, 0), (9, 4, 5, 7, 2))
+    # the result divides after frames 1 and 2, and either fits; what waits at the places 3 and 4 becomes the daughters
+    early = ((1, 0, 1, 0, 1), (2, 2, 2, 1, 1), (4, 3, 3, 2, 1))
+    drawn = (*early, (3, 2, 3, 1, 4), (3, 4, 5, 1, 2), (5, 3, 3, 2, 3), (5, 4, 5, 2, 0))
+    told = frame_of((*early, (3, 2, 5, 1, 4), (5, 3, 5, 2, 3)))
+    matches = match_sequence(images(drawn, 6, 5), told, images(truth, 6, 5), frame_of(truth))
+    assert [seen.right for seen in divisions(matches, 3)] == [0, 1, 1, 1]
+
+
+def test_a_division_that_is_right_cannot_stand_for_the_next_one() -> None:
+    truth = ((7, 0, 2, 0, 1), (8, 3, 3, 7, 0), (9, 3, 5, 7, 2), (10, 4, 5, 8, 0), (11, 4, 5, 8, 1))
+    assert rights(truth, FAMILY) == [1, 1, 1, 1]
 
 
 def test_masks_over_two_cells_match_none() -> None:
