@@ -156,7 +156,7 @@ class LabelReader:
 
 
 def open_labels(path: Path | str, kind: Kind = "nucleus", frames: str | None = None) -> Labels:
-    """Open label images: a TIFF stack, a folder with one image per frame, OME-Zarr, or a run folder.
+    """Open label images: a TIFF stack, a folder of frames, a challenge folder, OME-Zarr, or a run folder.
 
     A stack of three axes is taken as `(T, Y, X)` whatever its file calls the first one. `frames` chooses `A:B`.
 
@@ -184,10 +184,12 @@ def _inspect_labels(path: Path, kind: Kind) -> Source:
 
         return open_zarr_labels(path, kind)
     if path.is_dir():
+        from unfade.data import ctc
         from unfade.data.folder import check_dense
 
-        check_dense(path)
-        return inspect(path)
+        place = ctc.located(path)[0] if ctc.is_challenge(path) else path
+        check_dense(place)
+        return inspect(place)
     try:
         return inspect(path, ReadSettings(axes="TYX"))
     except AxisError:

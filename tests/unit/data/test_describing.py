@@ -37,6 +37,12 @@ def test_saturated_and_clipped_pixels_are_told(ome, movie: np.ndarray) -> None:
     assert len(warnings) == 2
 
 
+def test_a_single_bright_pixel_is_not_saturation(ome) -> None:
+    data = np.full((2, 128, 128), 100, np.uint16)
+    data[0, 5, 5] = 4095
+    assert describe(ome(data, "TYX"))["warnings"] == []
+
+
 def test_a_constant_frame_is_told(ome) -> None:
     warnings = describe(ome(np.zeros((2, 8, 8), np.uint8), "TYX"))["warnings"]
     assert warnings == ["channel 'channel 0': the first frame is constant (0)"]

@@ -139,6 +139,13 @@ def test_a_folder_of_labels_that_skips_frames(tmp_path: Path) -> None:
         open_labels(tmp_path)
 
 
+def test_a_challenge_folder(tmp_path: Path) -> None:
+    (tmp_path / "01_GT" / "TRA").mkdir(parents=True)
+    for t in range(3):
+        tifffile.imwrite(tmp_path / "01_GT" / "TRA" / f"man_track{t:03}.tif", np.full((6, 8), t, np.uint16))
+    assert [int(image.max()) for image in open_labels(tmp_path / "01_GT").frames()] == [0, 1, 2]
+
+
 def test_labels_are_integers(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "f.tif", np.zeros((2, 6, 8), np.float32), metadata={"axes": "TYX"})
     with pytest.raises(ShapeError, match=r"Labels are integers, .* type float32"):
