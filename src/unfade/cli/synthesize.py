@@ -18,7 +18,7 @@ def synthesize(
     frames: Annotated[int | None, typer.Option(help="Number of frames [24].")] = None,
     height: Annotated[int | None, typer.Option(help="Height of the field in pixels [256].")] = None,
     width: Annotated[int | None, typer.Option(help="Width of the field in pixels [256].")] = None,
-    cells: Annotated[int | None, typer.Option(help="Cells in and around the field at the start [50].")] = None,
+    cells: Annotated[int | None, typer.Option(help="Cells in and around the field at the start [60].")] = None,
     diameter: Annotated[float | None, typer.Option(help="Median diameter of the nuclei in pixels [18].")] = None,
     division_rate: Annotated[
         float | None, typer.Option(help="Chance of a division per cell and frame [0.004].")

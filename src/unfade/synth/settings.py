@@ -25,11 +25,11 @@ class Motion(Settings):
 class Growth(Settings):
     """How many cells there are, how large, and how they divide."""
 
-    cells: int = Field(50, ge=0, description="Cells in and around the field at the start.")
+    cells: int = Field(60, ge=0, description="Cells in and around the field at the start.")
     diameter_px: float = Field(18.0, gt=2, description="Median diameter of a nucleus, in pixels.")
     diameter_spread: float = Field(0.12, ge=0, lt=0.6, description="Spread of the logarithm of nuclear diameters.")
     roughness: float = Field(1.0, ge=0, le=1.5, description="Irregularity of outlines: 0 draws circles.")
-    cell_ratio: float = Field(1.9, gt=1.1, le=4, description="Diameter of a cell over that of its nucleus.")
+    cell_ratio: float = Field(2.3, gt=1.1, le=4, description="Diameter of a cell over that of its nucleus.")
     spacing: float = Field(
         1.15, ge=0, description="Least distance of nuclei over the sum of their radii; below 1 touch."
     )
