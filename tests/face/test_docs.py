@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
-import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
+
+from unfade.cli import main
+from unfade.cli.app import app
 
 GUIDE = Path(__file__).resolve().parents[2] / "docs" / "guide"
 PAGES = sorted(GUIDE.glob("*.md"))
@@ -24,49 +26,38 @@ class Block:
 
     language: str
     code: str
-    line: int
-
-    def command(self) -> list[str]:
-        """How to run it: Python as it stands."""
-        return [sys.executable, "-W", "error", "-c", self.code]
-
-    def lines(self) -> Iterator[list[str]]:
-        """Commands of a console block that belong to unfade."""
-        for text in self.code.splitlines():
-            words = shlex.split(text.removeprefix("$ "))
-            assert words[0] == "unfade", f"line {self.line}: only unfade is run here, not {words[0]}"
-            yield [sys.executable, "-c", "from unfade.cli import main; main()", *words[1:]]
+    line: int  # of its first line of code, from 1
 
 
 def blocks(page: Path) -> list[Block]:
-    """Blocks of a page; the Python ones are joined, as they share their names."""
+    """Blocks of a page, in order."""
     text = page.read_text(encoding="utf-8")
-    found = [Block(m[1], m[2], text[: m.start()].count("\n") + 1) for m in FENCE.finditer(text)]
-    joined: list[Block] = []
-    for block in found:
-        if block.language == "python" and joined and joined[-1].language == "python":
-            joined[-1] = Block("python", joined[-1].code + block.code, joined[-1].line)
-        else:
-            joined.append(block)
-    return joined
+    return [Block(m[1], m[2], text[: m.start()].count("\n") + 2) for m in FENCE.finditer(text)]
 
 
-def run(command: list[str], folder: Path, where: str) -> None:
-    """Run a command, and show what it said if it fails."""
-    environment = {**os.environ, "PYTHONUTF8": "1"}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, f"{where}: {' '.join(command[3:])}\n{done.stdout}\n{done.stderr}"
+def run_command(line: str, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Exit code of one line of a console block."""
+    words = shlex.split(line)
+    assert words[:2] == ["$", "unfade"], f"only unfade is run here, not: {line}"
+    monkeypatch.setattr(sys, "argv", words[1:])
+    with pytest.raises(SystemExit) as end:
+        main()
+    return int(end.value.code or 0)
 
 
 @pytest.mark.parametrize("page", [p for p in PAGES if blocks(p)], ids=lambda p: p.stem)
-def test_the_page_runs(page: Path, tmp_path: Path) -> None:
+def test_the_page_runs(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
     for block in blocks(page):
-        where = f"{page.name}:{block.line}"
         if block.language == "python":
-            run(block.command(), tmp_path, where)
-        else:
-            for command in block.lines():
-                run(command, tmp_path, where)
+            code = "\n" * (block.line - 1) + block.code  # so that a traceback names the line of the page
+            exec(compile(code, page.name, "exec"), names)
+            continue
+        for line in block.code.splitlines():
+            assert run_command(line, monkeypatch) == 0, f"{page.name}: {line}\n{capsys.readouterr().err}"
 
 
 def test_every_page_of_the_guide_is_in_the_index() -> None:
@@ -76,20 +67,8 @@ def test_every_page_of_the_guide_is_in_the_index() -> None:
 
 def test_options_on_the_pages_exist() -> None:
     """Options named in running text, which no block executes."""
-    known = subprocess.run(
-        [sys.executable, "-c", ALL_OPTIONS], capture_output=True, text=True, check=True
-    ).stdout.split()
+    group: Any = typer.main.get_command(app)
+    known = {option for command in group.commands.values() for p in command.params for option in p.opts}
     named = {o for p in PAGES for o in re.findall(r"`(?:unfade [^`]*?)?(--[a-z-]+)", p.read_text(encoding="utf-8"))}
     assert len(named) > 10
-    assert named <= set(known)
-
-
-ALL_OPTIONS = """
-import typer
-from unfade.cli.app import app
-
-group = typer.main.get_command(app)
-for command in group.commands.values():
-    for parameter in command.params:
-        print(*parameter.opts)
-"""
+    assert named <= known

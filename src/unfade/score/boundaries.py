@@ -147,7 +147,7 @@ def _mean(distances: Distances) -> float:
 
 
 def _canny(mask: Mask, sigma: float) -> Mask:
-    edges: Mask = canny(mask.astype(np.float64), sigma=sigma)  # type: ignore[no-untyped-call]
+    edges: Mask = canny(mask.astype(np.float64), sigma=sigma)
     return edges
 
 
