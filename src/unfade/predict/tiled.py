@@ -30,7 +30,7 @@ def predict_tiled(apply: Apply, image: Tensor, stride: int, reach_px: int, tile_
     if tall <= side and wide <= side:
         return apply(padded)[..., :height, :width]
     out: Tensor | None = None
-    for (y0, y1, top, bottom), (x0, x1, left, right) in product(_cuts(tall, side, reach), _cuts(wide, side, reach)):
+    for (y0, y1, top, bottom), (x0, x1, left, right) in product(cuts(tall, side, reach), cuts(wide, side, reach)):
         maps = apply(padded[..., y0:y1, x0:x1])
         if out is None:
             out = maps.new_empty((*maps.shape[:2], tall, wide))
@@ -51,7 +51,7 @@ def _padded(image: Tensor, stride: int) -> Tensor:
     return image
 
 
-def _cuts(length: int, side: int, reach: int) -> list[tuple[int, int, int, int]]:
+def cuts(length: int, side: int, reach: int) -> list[tuple[int, int, int, int]]:
     """Tiles along one axis: (from, to, kept from, kept to); all sides are equal, neighbours overlap by 2 × reach."""
     if length <= side:
         return [(0, length, 0, length)]
