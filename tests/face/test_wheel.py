@@ -44,5 +44,5 @@ def test_the_wheel_names_its_licence_and_its_command(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         texts = {n.partition(".dist-info/")[2]: archive.read(n) for n in archive.namelist() if ".dist-info/" in n}
     assert b"BSD 3-Clause License" in texts["licenses/LICENSE"]
-    assert b"unfade = unfade.cli:main" in texts["entry_points.txt"]
+    assert b"unfade = unfade.cli:main\n" in texts["entry_points.txt"]
     assert b"License-Expression: BSD-3-Clause" in texts["METADATA"]
