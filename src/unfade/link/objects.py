@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import KDTree
 
 from unfade.records import Instances, LabelImage
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+
+WIDEST = 4.0  # diameters
 
 
 @dataclass(frozen=True)
@@ -109,6 +113,16 @@ class Front:
         """Number of tracks that were seen in the frame before."""
         return 0 if self.before is None else len(self.before)
 
-    def diameter(self) -> Floats:
-        """Diameter of a disc of each object's area, px, `(K,)`."""
-        return np.sqrt(4 * self.area / np.pi)
+    @cached_property
+    def stride(self) -> Floats:
+        """Step that each object is believed to make at most, px, `(K,)`: the usual distance to the next object.
+
+        That distance is the median over the frame before, taken as at least one and at most `WIDEST` diameters of the
+        object (its area as a disc).
+        """
+        diameter = np.sqrt(4 * self.area / np.pi)
+        if self.recent < 2:
+            return WIDEST * diameter
+        points = np.stack([self.y, self.x], axis=1)[: self.recent]
+        apart = np.asarray(KDTree(points).query(points, k=[2])[0], np.float64)
+        return np.minimum(np.maximum(np.median(apart), diameter), WIDEST * diameter)

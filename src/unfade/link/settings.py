@@ -12,7 +12,8 @@ from unfade.settings import Settings
 class LinkSettings(Settings):
     """How objects of successive frames become tracks.
 
-    Lengths are in diameters of the object at hand, so that the same settings serve nuclei of 17 px and cells of 120 px.
+    Lengths are relative to the distance between objects, so that the same settings serve nuclei of 17 px and cells of
+    120 px.
     """
 
     linker: str = Field("overlap", description="a registered linker")
@@ -21,7 +22,7 @@ class LinkSettings(Settings):
     )
     gap: int = Field(2, ge=0, le=50, description="frames that a track may lack before it ends")
     reach: float = Field(
-        1.0, ge=0, le=10, description="farthest step of an object without overlap, in its diameters; 0 = overlap only"
+        1.0, ge=0, le=10, description="farthest step without overlap, in usual distances between objects; 0 = none"
     )
     proximity: float = Field(0.5, ge=0, le=1, description="weight of distance and area beside IoU in the similarity")
     least: float = Field(0.05, ge=0, le=1, description="smallest similarity of a link, 0..1 + proximity")

@@ -1,10 +1,11 @@
 """How well objects of a frame continue the live tracks: overlap first, then distance and area.
 
-similarity(a, b) = IoU(a, b) + w · max(0, 1 - d(a, b) / (reach · diameter of a)) · min(area) / max(area)
+similarity(a, b) = IoU(a, b) + w · max(0, 1 - d(a, b) / (reach · stride of a)) · min(area) / max(area)
 
-with d the distance of the centroids. The overlap tracker that paper imperfect, section 3.2, builds on uses overlap
-alone; the second part keeps small, fast objects whose masks no longer overlap, and breaks ties between those that do.
-A pair of daughters is judged as one object by the same measure: the union of their masks and its centroid.
+with d the distance of the centroids and the stride of `Front`, a length that follows from how far apart objects are.
+The overlap tracker that paper imperfect, section 3.2, builds on uses overlap alone; the second part keeps small, fast
+objects whose masks no longer overlap, and breaks ties between those that do. A pair of daughters is judged as one
+object by the same measure: the union of their masks and its centroid.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ def similarity(
     """Similarity of the tracks `row` to objects of given shared pixels, area and centroid, all `(P,)`."""
     own = front.area[row]
     iou = shared / (own + area - shared)
-    far = np.hypot(y - front.y[row], x - front.x[row]) / np.maximum(settings.reach * front.diameter()[row], 1e-9)
+    far = np.hypot(y - front.y[row], x - front.x[row]) / np.maximum(settings.reach * front.stride[row], 1e-9)
     size = np.minimum(own, area) / np.maximum(own, area)
     total: Floats = iou + settings.proximity * np.maximum(0, 1 - far) * size
     return total
@@ -99,7 +100,7 @@ def _near(front: Front, frame: Frame, shift: Shift, reach: float) -> Ints:
     """Keys of pairs whose centroids are within reach of each other."""
     if reach == 0 or len(front) == 0 or len(frame) == 0:
         return np.zeros(0, np.int64)
-    limit = reach * front.diameter()
+    limit = reach * front.stride
     ours = KDTree(np.stack([front.y, front.x], axis=1))
     theirs = KDTree(np.stack([frame.y - shift[0], frame.x - shift[1]], axis=1))
     pairs = ours.sparse_distance_matrix(theirs, float(limit.max()), output_type="ndarray")
