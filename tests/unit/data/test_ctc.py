@@ -241,6 +241,14 @@ def state(rows: str) -> Callable[[Path], None]:
     return lambda folder: (folder / "res_track.txt").write_text(rows) and None
 
 
+def linger(folder: Path) -> None:
+    """Let the mother stand beside her children in their first frame."""
+    image = FILM[3].astype(np.uint16)
+    image[1:5, 5:9] = 7
+    damage(folder, "mask003.tif", image)
+    state("7 0 3 0\n8 3 5 7\n9 3 5 7\n")(folder)
+
+
 FAULTS: dict[str, tuple[Callable[[Path], object], list[tuple[object, ...]]]] = {
     "missing frame": (lambda f: (f / "mask004.tif").unlink(), [("missing frame", 4, None, None)]),
     "missing last frame": (
@@ -260,6 +268,11 @@ FAULTS: dict[str, tuple[Callable[[Path], object], list[tuple[object, ...]]]] = {
     "row beyond its label": (state("7 0 2 0\n8 2 5 0\n9 3 5 7\n"), [("row without label", 2, 8, 2)]),
     "row beyond the movie": (state("7 0 2 0\n8 3 999999999 7\n9 3 5 7\n"), [("row without label", 6, 8, 2)]),
     "gap": (empty(9, 4), [("gap in a track", 4, 9, 3)]),
+    "lost at the end": (empty(9, 5), [("row without label", 5, 9, 3)]),
+    "parent ends with the birth": (
+        linger,
+        [("parent ends after the child begins", 3, 8, 2), ("parent ends after the child begins", 3, 9, 3)],
+    ),
     "ends first": (state("7 0 2 0\n8 5 3 0\n9 3 5 7\n"), [("track ends before it begins", 5, 8, 2)]),
     "no such parent": (state("7 0 2 0\n8 3 5 6\n9 3 5 7\n"), [("parent does not exist", 3, 8, 2)]),
     "late parent": (state("7 0 2 0\n8 3 5 9\n9 3 5 7\n"), [("parent ends after the child begins", 3, 8, 2)]),

@@ -93,6 +93,13 @@ def test_a_division_that_is_right_cannot_stand_for_the_next_one() -> None:
     assert rights(truth, FAMILY) == [1, 1, 1, 1]
 
 
+def test_a_daughter_is_followed_to_the_next_division_only() -> None:
+    late = ((10, 4, 5, 8, 0), (11, 4, 5, 8, 1))
+    truth = ((7, 0, 1, 0, 1), (8, 2, 3, 7, 0), (9, 2, 5, 7, 2), *late)
+    result = ((7, 0, 2, 0, 1), (8, 4, 5, 7, 0), (9, 3, 5, 7, 2))  # 8 stands for a granddaughter
+    assert rights(truth, result) == [0, 0, 0, 0]
+
+
 def test_masks_over_two_cells_match_none() -> None:
     merged = ((7, 0, 2, 0, 1), (8, 3, 5, 7, (0, 2)))
     assert rights(FAMILY, merged) == [0, 0, 0, 0]
