@@ -2,7 +2,7 @@
 
 usage: python benchmarks/stills.py DSB2018 [--part test] [--weights NAME_OR_FILE] [--checks accuracy,scales,noise,tiles]
 
-accuracy  AP = TP / (TP + FP + FN) and F1 at IoU 0.5 and 0.75, pooled over the objects of all stills, by how the diameter
+accuracy  AP = TP / (TP + FP + FN) and F1 at IoU 0.5 and 0.75, pooled over all objects, by how the diameter
           is known: per still given (its true median), measured by the network, or none (own scale)
 scales    the same stills resampled by 0.5, 2 and 4, with the true diameter given: F1 at IoU 0.5
 noise     objects found in frames of pure noise
