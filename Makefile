@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 WORKERS ?= 2
 DEMO ?= demo
+DATA ?= $(or $(UNFADE_DATA),../shared/data)
 ARGS ?=
 
 BIN := $(VENV)/bin
@@ -59,15 +60,18 @@ docs: $(VENV)/.docs ## build the manual into docs/_build/html
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
 	@echo "Open the manual: $(CURDIR)/docs/_build/html/index.html"
 
-bench: $(VENV)/.dev ## measure speed and memory
-	$(BIN)/python -m pytest benchmarks --benchmark-enable $(ARGS)
+bench: $(VENV)/.dev $(DEMO)/movie.ome.tif ## measure speed and memory; where real data are, accuracy too
+	$(BIN)/python benchmarks/overhead.py $(DEMO)/movie.ome.tif
+	$(BIN)/python benchmarks/memory.py $(DEMO)/movie.ome.tif
+	@if [ -d $(DATA)/dsb2018 ]; then set -x; $(BIN)/python benchmarks/stills.py $(DATA)/dsb2018; fi
+	@if [ -d $(DATA)/ctc ]; then set -x; $(BIN)/python benchmarks/link_truth.py --data $(DATA)/ctc; fi
 
 oracles: $(BIN)/uv ## run other implementations, each in its own environment, and write their figures to tests/oracles
 	@set -e; for pins in tests/oracles/*.txt; do \
-		name=$$(basename $$pins .txt); \
-		$(BIN)/uv venv --quiet --clear --python $(PYTHON) $(VENV)-$$name; \
-		$(BIN)/uv pip install --quiet --python $(VENV)-$$name/bin/python -r $$pins; \
-		$(VENV)-$$name/bin/python tests/oracles/make_$$name.py; \
+		name=$$(basename $$pins .txt); topic=$${name%%-*}; place=.oracles/$$name; \
+		$(BIN)/uv venv --quiet --clear --python 3.11 $$place; \
+		$(BIN)/uv pip install --quiet --python $$place/bin/python -r $$pins; \
+		$$place/bin/python tests/oracles/make_$$topic.py $$(echo $${name#$$topic} | cut -c2-); \
 	done
 
 wheel: $(BIN)/uv ## build the wheel, install it alone in a clean environment and run the main job there
@@ -75,8 +79,8 @@ wheel: $(BIN)/uv ## build the wheel, install it alone in a clean environment and
 	PYTHON=$(PYTHON) UV=$(BIN)/uv .ci/wheel dist/*.whl
 
 constraints: $(BIN)/uv ## choose the newest versions of all dependencies
-	$(BIN)/uv pip compile --quiet --universal --upgrade --no-header --no-annotate --no-emit-find-links --no-emit-index-url --python-version 3.11 \
-		--all-extras pyproject.toml -o constraints.txt
+	$(BIN)/uv pip compile --quiet --universal --upgrade --no-header --no-annotate --no-emit-find-links \
+		--no-emit-index-url --python-version 3.11 --all-extras pyproject.toml -o constraints.txt
 
 clean: ## remove the environment and everything that was built
-	rm -rf $(VENV) $(VENV)-* build dist docs/_build $(DEMO)
+	rm -rf $(VENV) .oracles build dist docs/_build $(DEMO)
