@@ -64,7 +64,7 @@ bench: $(VENV)/.dev $(DEMO)/movie.ome.tif ## measure speed and memory; where rea
 	$(BIN)/python benchmarks/overhead.py $(DEMO)/movie.ome.tif
 	$(BIN)/python benchmarks/memory.py $(DEMO)/movie.ome.tif
 	@if [ -d $(DATA)/dsb2018 ]; then set -x; $(BIN)/python benchmarks/stills.py $(DATA)/dsb2018; fi
-	@if [ -d $(DATA)/ctc ]; then set -x; $(BIN)/python benchmarks/link_truth.py --data $(DATA)/ctc; fi
+	@if [ -d $(DATA)/ctc ]; then set -x; $(BIN)/python benchmarks/link_truth.py --data $(DATA); fi
 
 oracles: $(BIN)/uv ## run other implementations, each in its own environment, and write their figures to tests/oracles
 	@set -e; for pins in tests/oracles/*.txt; do \
