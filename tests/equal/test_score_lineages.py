@@ -193,7 +193,7 @@ def agree(scores: Scores, wanted: dict[str, float]) -> None:
 
 
 @given(films(), films())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_operations_and_tracks_are_their_definitions(truth: Film, result: Film) -> None:
     scores = score(truth, result)
     agree(scores, plain_operations(truth, result))
@@ -263,7 +263,7 @@ def lost(truth: Film, match: dict[Node, Node]) -> int:
 
 
 @given(films(), st.data())
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_more_of_one_error_never_helps_the_measure_that_looks_for_it(film: Film, data: st.DataObject) -> None:
     rows = list(film.rows)
     steps = [film]
