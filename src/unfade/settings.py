@@ -53,7 +53,9 @@ def read_toml(path: Path) -> dict[str, Any]:
         with path.open("rb") as file:
             values = tomllib.load(file)
     except FileNotFoundError:
-        raise SettingsError(f"There is no settings file {path}.") from None
+        raise SettingsError(f"There is no settings file {path}; check its name.") from None
+    except OSError as error:
+        raise SettingsError(f"The settings file {path} cannot be read: {error.strerror}.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} is not valid TOML: {error}.") from None
     schema = values.pop("schema", None)
@@ -67,8 +69,12 @@ def write_toml(path: Path, values: dict[str, Any]) -> None:
     import tomli_w
 
     part = path.with_name(path.name + ".part")
-    part.write_text(tomli_w.dumps({"schema": SCHEMA, **values}), encoding="utf-8")
-    part.replace(path)
+    try:
+        part.write_text(tomli_w.dumps({"schema": SCHEMA, **values}), encoding="utf-8")
+        part.replace(path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def _sentence(error: ValidationError) -> str:
@@ -78,5 +84,6 @@ def _sentence(error: ValidationError) -> str:
         if item["type"] == "extra_forbidden":
             parts.append(f"'{where}' is not a known setting")
         else:
-            parts.append(f"'{where}': {item['msg'].lower()}, got {item['input']!r}")
+            text = item["msg"].removeprefix("Value error, ")
+            parts.append(f"'{where}': {text[:1].lower()}{text[1:]}, got {item['input']!r}")
     return f"Settings cannot be used: {'; '.join(parts)}."

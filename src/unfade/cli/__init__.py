@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+INTERRUPTED = 130
 
 
 def main() -> None:
@@ -15,6 +15,7 @@ def main() -> None:
         app(standalone_mode=True)
     except UnfadeError as error:
         fail(str(error))
-    except KeyboardInterrupt:
-        fail("Interrupted; the same command goes on where this one stopped.", code=130)
-    sys.exit(0)
+    except SystemExit as end:
+        if end.code == INTERRUPTED:  # what the toolkit makes of the keyboard's interruption
+            fail("Interrupted; a run or a training goes on where it stopped when it is started again.", INTERRUPTED)
+        raise

@@ -8,15 +8,40 @@ import typer
 
 from unfade.errors import SettingsError
 
-Axes = Annotated[str | None, typer.Option(help="Axes of the file where it does not say, for example TCYX.")]
-Project = Annotated[str | None, typer.Option(help="Projection along z: max or mean.")]
-Plane = Annotated[int | None, typer.Option("--z", help="Take one z plane instead, counted from 0.")]
-Frames = Annotated[str | None, typer.Option(help="Frames A to B-1, as A:B.")]
-PixelSize = Annotated[float | None, typer.Option(help="Side of a pixel in µm, in place of what the file says.")]
-Interval = Annotated[float | None, typer.Option(help="Time between frames in s, in place of what the file says.")]
-Weights = Annotated[str | None, typer.Option(help="Shipped name or path of weights [the system's default].")]
-Diameter = Annotated[str | None, typer.Option(help="Median diameter of the objects in pixels, or auto [auto].")]
-Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps [auto].")]
+INPUT, SYSTEM = "Movie", "Cells and tracks"  # headings in the help of `unfade run`
+
+Axes = Annotated[
+    str | None,
+    typer.Option(metavar="LETTERS", help="Axes where the file does not tell, such as TCYX.", rich_help_panel=INPUT),
+]
+Project = Annotated[
+    str | None, typer.Option(metavar="WAY", help="Project z planes: max or mean.", rich_help_panel=INPUT)
+]
+Plane = Annotated[
+    int | None,
+    typer.Option("--z", metavar="N", help="Take one z plane instead, counted from 0.", rich_help_panel=INPUT),
+]
+Frames = Annotated[
+    str | None, typer.Option(metavar="A:B", help="Only the frames A to B - 1, counted from 0.", rich_help_panel=INPUT)
+]
+PixelSize = Annotated[
+    float | None, typer.Option(metavar="UM", help="Width of a pixel, in place of the file's.", rich_help_panel=INPUT)
+]
+Interval = Annotated[
+    float | None,
+    typer.Option(metavar="SECONDS", help="Time between frames, in place of the file's.", rich_help_panel=INPUT),
+]
+Weights = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Shipped name or path (the system's default).", rich_help_panel=SYSTEM),
+]
+Diameter = Annotated[
+    str | None,
+    typer.Option(metavar="PX", help="Median diameter of the objects, or auto (auto).", rich_help_panel=SYSTEM),
+]
+Device = Annotated[
+    str | None, typer.Option(metavar="NAME", help="auto, cpu, cuda or mps (auto).", rich_help_panel=SYSTEM)
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
 
 
@@ -71,7 +96,7 @@ def background_of(text: str | None) -> dict[str, Any]:
     if text in ("none", "percentile"):
         return {"background": text}
     try:
-        return {"background": "constant", "constant": float(text)}
+        return {"background": "constant", "background_value": float(text)}
     except ValueError:
         raise SettingsError(f"--background takes none, percentile or a number, not '{text}'.") from None
 

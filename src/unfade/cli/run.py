@@ -9,32 +9,76 @@ import typer
 
 from unfade.cli import options
 from unfade.cli.console import escape, messages, progress, say_json
+from unfade.errors import SettingsError
+
+RESULT = "Measurements"
 
 
 def run(
-    movie: Annotated[Path, typer.Argument(help="TIFF, OME-TIFF, OME-Zarr, or a folder of frames.", show_default=False)],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Run folder to make or to go on with.", show_default=False)],
-    settings: Annotated[Path | None, typer.Option(help="Settings file; options given here come before it.")] = None,
-    segment_channel: Annotated[str | None, typer.Option(help="Channel to segment: name or index [0].")] = None,
-    measure_channel: Annotated[list[str] | None, typer.Option(help="Channel to measure; repeatable [all].")] = None,
+    movie: Annotated[
+        Path | None, typer.Argument(help="TIFF, OME-TIFF, OME-Zarr, or a folder of frames.", show_default=False)
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="FOLDER", help="Run folder to make or to go on with.", show_default=False),
+    ] = None,
+    settings: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Settings file; options given here come before it. The run.toml of a run folder repeats that run, "
+            "and then MOVIE and --out need not be given.",
+        ),
+    ] = None,
+    segment_channel: Annotated[
+        str | None,
+        typer.Option(metavar="CHANNEL", help="Channel to segment: name or index (0).", rich_help_panel=options.INPUT),
+    ] = None,
+    measure_channel: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CHANNEL", help="Channel to measure; repeatable (all).", rich_help_panel=options.INPUT),
+    ] = None,
     axes: options.Axes = None,
     project: options.Project = None,
     z: options.Plane = None,
     frames: options.Frames = None,
     pixel_size: options.PixelSize = None,
     interval: options.Interval = None,
-    system: Annotated[str | None, typer.Option(help="How cells are found [nuclei-unet].")] = None,
+    system: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="How cells are found (nuclei-unet).", rich_help_panel=options.SYSTEM),
+    ] = None,
     weights: options.Weights = None,
     diameter: options.Diameter = None,
     device: options.Device = None,
-    tile: Annotated[int | None, typer.Option(help="Largest side of a tile in pixels [1024].")] = None,
-    gap: Annotated[int | None, typer.Option(help="Frames for which a track may lose its object.")] = None,
-    ring_gap: Annotated[float | None, typer.Option(help="Space between nucleus and ring.")] = None,
-    ring_width: Annotated[float | None, typer.Option(help="Width of the cytoplasm ring.")] = None,
-    background: Annotated[str | None, typer.Option(help="none, percentile, or a constant that is subtracted.")] = None,
+    tile: Annotated[
+        int | None, typer.Option(metavar="PX", help="Largest side of a tile (1024).", rich_help_panel=options.SYSTEM)
+    ] = None,
+    gap: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Frames that a track may miss in a row (2).", rich_help_panel=options.SYSTEM),
+    ] = None,
+    ring_gap: Annotated[
+        float | None,
+        typer.Option(metavar="PX", help="Space between nucleus and cytoplasm ring (1).", rich_help_panel=RESULT),
+    ] = None,
+    ring_width: Annotated[
+        float | None, typer.Option(metavar="PX", help="Width of the cytoplasm ring (5).", rich_help_panel=RESULT)
+    ] = None,
+    background: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHAT",
+            help="Subtracted from intensities: none, percentile, or a number (none).",
+            rich_help_panel=RESULT,
+        ),
+    ] = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Take a movie to labels, tracks, measurements and a report; a killed run goes on where it stopped."""
+    """Take a movie to labels, tracks, measurements and a report; a killed run goes on where it stopped.
+
+    Defaults stand in parentheses.
+    """
     from unfade import api
     from unfade.pipeline.settings import RunSettings
     from unfade.settings import read_toml
@@ -49,8 +93,9 @@ def run(
     }
     values = read_toml(settings) if settings is not None else {}
     chosen = RunSettings.parse(options.merged(values, given))
+    source, target = _source(movie, chosen.input.path), _target(out, settings)
     with progress(as_json) as draw:
-        folder = api.run(movie, out, chosen, draw)
+        folder = api.run(source, target, chosen, draw)
     facts = folder.read_manifest()
     if as_json:
         say_json({"out": str(folder.root), "manifest": facts})
@@ -63,3 +108,25 @@ def run(
     )
     for note in facts["notes"]:
         messages.print(f"Note: {escape(note)}", soft_wrap=True)
+
+
+def _source(movie: Path | None, path: str | None) -> Path:
+    """The movie of the command, or that of the settings file."""
+    if movie is not None:
+        return movie
+    if path is None:
+        raise SettingsError("No movie is given; name one, as in 'unfade run MOVIE -o FOLDER'.")
+    return Path(path)
+
+
+def _target(out: Path | None, settings: Path | None) -> Path:
+    """The folder of the command, or the run folder whose settings file was given."""
+    from unfade.pipeline.folder import RunFolder
+
+    if out is not None:
+        return out
+    if settings is None or not (
+        RunFolder(settings.parent).settings == settings and RunFolder(settings.parent).manifest.is_file()
+    ):
+        raise SettingsError("No folder for the results is given; name one with -o FOLDER.")
+    return settings.parent

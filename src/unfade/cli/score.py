@@ -17,7 +17,7 @@ from unfade.cli.console import escape, fail, messages, results, say_json
 def score(
     pred: Annotated[Path, typer.Argument(help="Run folder, challenge folder or label stack.", show_default=False)],
     truth: Annotated[Path, typer.Argument(help="The same, or a truth folder (01_GT).", show_default=False)],
-    metrics: Annotated[str | None, typer.Option(help="Figures to show, separated by commas [all].")] = None,
+    metrics: Annotated[str | None, typer.Option(help="Figures to show, separated by commas (all).")] = None,
     draws: Annotated[int, typer.Option(help="Bootstrap draws for the intervals; 0 = none.")] = 1000,
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
     as_json: options.AsJson = False,

@@ -15,18 +15,18 @@ def synthesize(
     movie: Annotated[Path, typer.Argument(help="OME-TIFF to make, such as cells.ome.tif.", show_default=False)],
     truth: Annotated[Path | None, typer.Option(help="Folder to make for masks, lineage and ratios.")] = None,
     settings: Annotated[Path | None, typer.Option(help="Settings file; options given here come before it.")] = None,
-    frames: Annotated[int | None, typer.Option(help="Number of frames [24].")] = None,
-    height: Annotated[int | None, typer.Option(help="Height of the field in pixels [256].")] = None,
-    width: Annotated[int | None, typer.Option(help="Width of the field in pixels [256].")] = None,
-    cells: Annotated[int | None, typer.Option(help="Cells in and around the field at the start [60].")] = None,
-    diameter: Annotated[float | None, typer.Option(help="Median diameter of the nuclei in pixels [18].")] = None,
+    frames: Annotated[int | None, typer.Option(help="Number of frames (24).")] = None,
+    height: Annotated[int | None, typer.Option(help="Height of the field in pixels (256).")] = None,
+    width: Annotated[int | None, typer.Option(help="Width of the field in pixels (256).")] = None,
+    cells: Annotated[int | None, typer.Option(help="Cells in and around the field at the start (60).")] = None,
+    diameter: Annotated[float | None, typer.Option(help="Median diameter of the nuclei in pixels (18).")] = None,
     division_rate: Annotated[
-        float | None, typer.Option(help="Chance of a division per cell and frame [0.004].")
+        float | None, typer.Option(help="Chance of a division per cell and frame (0.004).")
     ] = None,
     stimulus: Annotated[
-        str | None, typer.Option(help="Last frame before the reporter leaves the nuclei, or never [8].")
+        str | None, typer.Option(help="Last frame before the reporter leaves the nuclei, or never (8).")
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Every draw follows from it [0].")] = None,
+    seed: Annotated[int | None, typer.Option(help="Every draw follows from it (0).")] = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Make a movie of cells with a nuclear marker and a reporter that leaves the nucleus, with exact truth."""

@@ -29,7 +29,7 @@ def train(
     crop: Annotated[int | None, typer.Option(help="Side of a crop in pixels.")] = None,
     check_every: Annotated[int | None, typer.Option(help="Steps between validations.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the start and of every batch.")] = None,
-    device: options.Device = None,
+    device: Annotated[str | None, typer.Option(metavar="NAME", help="auto, cpu, cuda or mps (auto).")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes that prepare batches.")] = None,
     tensorboard: Annotated[bool, typer.Option(help="Write TensorBoard curves too.")] = False,
     as_json: options.AsJson = False,

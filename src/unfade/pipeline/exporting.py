@@ -11,9 +11,9 @@ import pandas as pd
 
 from unfade.data import ctc, open_labels
 from unfade.data.geff import write_geff
-from unfade.data.outputs import replacing
-from unfade.data.table import read_table
-from unfade.errors import MissingInputError
+from unfade.data.outputs import guarded, replacing
+from unfade.data.table import read_table, sidecar
+from unfade.errors import MissingInputError, OutputError
 from unfade.pipeline.folder import RunFolder
 from unfade.pipeline.linking import read_lineage
 from unfade.records import Lineage
@@ -32,20 +32,29 @@ def export(run: Path, to: Format, destination: Path) -> Path:
         If the destination is taken.
     """
     folder = RunFolder(run)
-    if not (folder.labels.is_dir() and folder.lineage.is_file() and folder.objects.is_file()):
+    if not (run.is_dir() and folder.complete()):
         raise MissingInputError(f"{run} is no finished run folder; make one with 'unfade run MOVIE -o {run}'.")
+    if destination.exists() and not (destination.is_dir() and not any(destination.iterdir())):
+        raise OutputError(f"{destination} is there already; choose another place or remove it.")
     tracks = by_track(read_lineage(folder.lineage))
-    if to == "ctc":
-        ctc.write(destination, open_labels(run).frames(), tracks, renumber=True)
-    elif to == "geff":
-        write_geff(destination, tracks, read_table(folder.objects), open_labels(run).calibration)
-    else:
-        with replacing(destination) as part:
-            part.mkdir(parents=True, exist_ok=True)
-            for table in (folder.objects.with_suffix(".csv"), folder.tracks):
-                shutil.copyfile(table, part / table.name)
-            pd.DataFrame(tracks.parents, columns=["child", "parent"]).to_csv(part / "parents.csv", index=False)
+    with guarded(destination):
+        if to == "ctc":
+            ctc.write(destination, open_labels(run).frames(), tracks, renumber=True)
+        elif to == "geff":
+            write_geff(destination, tracks, read_table(folder.objects), open_labels(run).calibration)
+        else:
+            _write_tables(destination, folder, tracks)
     return destination
+
+
+def _write_tables(destination: Path, folder: RunFolder, tracks: Lineage) -> None:
+    """The tables of objects and tracks with their units, and who descends from whom."""
+    with replacing(destination) as part:
+        part.mkdir()
+        for table in (folder.objects.with_suffix(".csv"), folder.tracks):
+            for file in (table, sidecar(table)):
+                shutil.copyfile(file, part / file.name)
+        pd.DataFrame(tracks.parents, columns=["child", "parent"]).to_csv(part / "parents.csv", index=False)
 
 
 def by_track(lineage: Lineage) -> Lineage:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import unfade
-from unfade.data.outputs import write_json
-from unfade.errors import OutputError
+from unfade.data.outputs import PART, guarded, remove, write_json
+from unfade.data.reading import is_zarr
+from unfade.errors import OutputError, UnfadeError, UnreadableFileError
 
 MANIFEST = 1  # version of the manifest's layout
+STAGES = ("segment", "link", "measure", "report")
 SAMPLE = 1 << 20  # bytes per sampled block of large inputs
 WHOLE = 256 << 20  # inputs up to this many bytes are hashed whole
 BLOCKS = 64
@@ -82,58 +85,115 @@ class RunFolder:
         Raises
         ------
         OutputError
-            If it is damaged.
+            If it is damaged, or was written by something else.
         """
         if not self.manifest.is_file():
             return {}
         try:
             found = json.loads(self.manifest.read_text(encoding="utf-8"))
-        except ValueError:
-            raise OutputError(f"{self.manifest} is damaged; delete the folder or choose another one.") from None
-        return found if isinstance(found, dict) else {}
+        except (OSError, ValueError):
+            raise OutputError(f"{self.manifest} is damaged; delete the folder {self.root} or choose another.") from None
+        if not isinstance(found, dict) or not isinstance(found.get("input"), dict) or "stages" not in found:
+            raise OutputError(f"{self.manifest} was not written by a run; choose another folder.")
+        return found
 
     def write_manifest(self, values: Mapping[str, Any]) -> None:
         """Replace the manifest."""
         write_json(self.manifest, dict(values))
 
+    def complete(self) -> bool:
+        """Whether every stage of the run is complete."""
+        stages = self.read_manifest().get("stages", {})
+        return all(stages.get(name, {}).get("complete", False) for name in STAGES)
+
     def claim(self, input_hash: str) -> dict[str, Any]:
-        """Take the folder for an input, and give the manifest of an earlier run of the same input.
+        """Give the manifest of an earlier run of the same input, or an empty one if the folder is free.
 
         Raises
         ------
         OutputError
-            If the folder belongs to another movie or holds something that is no run.
+            If the folder belongs to another movie, holds something that is no run, or is a file.
         """
+        if self.root.exists() and not self.root.is_dir():
+            raise OutputError(f"{self.root} is a file; give the name of a folder.")
         found = self.read_manifest()
         if found:
-            if found.get("input", {}).get("hash") != input_hash:
-                source = found.get("input", {}).get("path", "another movie")
+            if found["input"].get("hash") != input_hash:
+                source = found["input"].get("path", "unknown")
                 raise OutputError(f"{self.root} holds the run of another movie ({source}); choose another folder.")
             return found
-        if self.root.exists() and (not self.root.is_dir() or any(self.root.iterdir())):
+        with guarded(self.root):
+            inside = {p.name for p in self.root.iterdir()} if self.root.is_dir() else set()
+        if inside - {self.manifest.name + PART}:  # a start that was killed leaves that name alone
             raise OutputError(f"{self.root} is not empty and holds no run; choose another folder.")
         return {}
 
+    @contextmanager
+    def undone(self) -> Iterator[None]:
+        """A new run that fails inside the block, before any stage is complete, leaves nothing of itself.
+
+        Neither do folders that were made for it. A run that has completed a stage stays, and so does an earlier one.
+        """
+        if self.manifest.is_file():
+            yield
+            return
+        made = [p for p in (self.root, *self.root.parents) if not p.exists()]
+        try:
+            yield
+        except UnfadeError:
+            stages = self.read_manifest().get("stages", {})
+            if not any(stage.get("complete") for stage in stages.values()):
+                self._remove(made)
+            raise
+
+    def _remove(self, made: list[Path]) -> None:
+        """Remove the run and the empty folders made for it, or empty the folder that was there."""
+        with suppress(OSError):  # what resists is left
+            for path in [self.root] if self.root in made else list(self.root.iterdir()):
+                remove(path)
+            for path in made[1:]:
+                path.rmdir()
+
 
 def content_hash(path: Path) -> str:
-    """BLAKE2b of a file, or of all files below a folder with their names.
+    """BLAKE2b of a file, of all files of a zarr store, or of the visible files in a folder of frames, with their names.
 
     Of files over 256 MiB, 64 evenly spaced blocks of 1 MiB and the size are taken.
+
+    Raises
+    ------
+    UnreadableFileError
+        If a file cannot be read.
     """
     digest = hashlib.blake2b(digest_size=20)
-    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
-    for file in files:
+    for file in _files(path):
         size = file.stat().st_size
         digest.update(f"{file.relative_to(path).as_posix() if path.is_dir() else ''}:{size};".encode())
-        with file.open("rb") as stream:
-            if size <= WHOLE:
-                while block := stream.read(SAMPLE):
-                    digest.update(block)
-            else:
-                for k in range(BLOCKS):
-                    stream.seek(k * (size - SAMPLE) // (BLOCKS - 1))
-                    digest.update(stream.read(SAMPLE))
+        try:
+            _feed(digest, file, size)
+        except OSError as error:
+            raise UnreadableFileError(f"{file} cannot be read: {error.strerror or error}; copy it again.") from None
     return digest.hexdigest()
+
+
+def _files(path: Path) -> list[Path]:
+    """What makes up an input; folders inside a folder of frames are none of it, and may be the run itself."""
+    if path.is_file():
+        return [path]
+    if is_zarr(path):
+        return sorted(p for p in path.rglob("*") if p.is_file())
+    return sorted(p for p in path.iterdir() if p.is_file() and not p.name.startswith("."))
+
+
+def _feed(digest: Any, file: Path, size: int) -> None:
+    with file.open("rb") as stream:
+        if size <= WHOLE:
+            while block := stream.read(SAMPLE):
+                digest.update(block)
+            return
+        for k in range(BLOCKS):
+            stream.seek(k * (size - SAMPLE) // (BLOCKS - 1))
+            digest.update(stream.read(SAMPLE))
 
 
 def key_of(*parts: Any) -> str:

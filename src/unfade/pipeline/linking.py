@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from unfade.data.labelstore import LabelWriter
-from unfade.data.outputs import replacing
+from unfade.data.outputs import PART, remove, replacing
 from unfade.errors import OutputError
 from unfade.link import LinkSettings
 from unfade.link.cleanup import clean
@@ -54,10 +55,15 @@ def as_tracks(frames: Iterator[LabelImage], lineage: Lineage, count: int) -> Ite
 def write_track_labels(
     path: Path, frames: Iterator[LabelImage], shape: tuple[int, int, int], lineage: Lineage, calibration: Calibration
 ) -> None:
-    """Write label images whose values are track ids."""
-    with LabelWriter(path, shape, calibration=calibration) as writer:
-        for t, image in enumerate(as_tracks(frames, lineage, shape[0])):
-            writer.write(t, image)
+    """Write label images whose values are track ids, complete or not at all."""
+    try:
+        with LabelWriter(path, shape, calibration=calibration) as writer:
+            for t, image in enumerate(as_tracks(frames, lineage, shape[0])):
+                writer.write(t, image)
+    except BaseException:
+        with suppress(OSError):
+            remove(path.with_name(path.name + PART))
+        raise
 
 
 def write_lineage(path: Path, lineage: Lineage) -> None:

@@ -65,7 +65,7 @@ def measure_labels(movie: Movie, labels: Labels, settings: MeasureSettings, prog
     """
     if labels.shape != (len(movie), *movie.shape[2:]):
         raise ShapeError(f"The labels are {labels.shape} but the movie has frames {(len(movie), *movie.shape[2:])}.")
-    stage = ObjectMeasurer(settings, tuple(enumerate(movie.channels)), movie.calibration)
+    stage = ObjectMeasurer(settings, tuple(enumerate(movie.channels)), movie.calibration, labels.kind)
     state, parts = stage.start(), [stage.empty_table()]
     for t in range(len(movie)):
         state, rows = stage.push(state, (t, movie.frame(t), labels.frame(t), None))

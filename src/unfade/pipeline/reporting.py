@@ -42,7 +42,7 @@ def report_into(folder: RunFolder, movie: Movie, channel: int, manifest: dict[st
             crops=cut(looks, lambda t: movie.frame(t, channel), labels.frame),
             rescaling=_rescaling(manifest),
             manifest=manifest,
-            notes=_notes(movie, manifest, len(objects)),
+            notes=tuple(manifest["notes"]),
         ),
     )
     return {}
@@ -55,13 +55,15 @@ def _rescaling(manifest: dict[str, Any]) -> Rescaling:
     return Rescaling(found["zoom"], found["px"], (low, high), how.get(found["origin"], "No object was found."))
 
 
-def _notes(movie: Movie, manifest: dict[str, Any], objects: int) -> tuple[str, ...]:
+def notes_of(movie: Movie, manifest: dict[str, Any]) -> list[str]:
+    """What a user should know about a measured run: sentences for the page and the terminal."""
     notes = list(movie.notes)
     if len(movie) == 1:
         notes.append("The movie has one frame: there is nothing to link.")
-    if objects == 0:
+    measured = manifest["stages"]["measure"]
+    if measured["objects"] == 0:
         notes.append("No object was found in any frame.")
-    empty = manifest["stages"]["measure"].get("empty_rings", 0)
-    if empty:
-        notes.append(f"{empty} of {objects} objects have no room for a cytoplasm ring; their ratios are missing.")
-    return tuple(notes)
+    elif measured["empty_rings"]:
+        few = f"{measured['empty_rings']} of {measured['objects']} objects"
+        notes.append(f"{few} have no room for a cytoplasm ring; their ratios are missing.")
+    return notes

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from unfade.data import open_movie
 from unfade.data.outputs import guarded
-from unfade.errors import InputError
+from unfade.errors import SettingsError
 from unfade.measure import VERSION as MEASURE_VERSION
 from unfade.pipeline import linking, measuring, reporting, segmenting
 from unfade.pipeline.folder import MANIFEST, RunFolder, content_hash, key_of, versions
 from unfade.pipeline.settings import RunSettings
 from unfade.records import Movie
-from unfade.settings import write_toml
+from unfade.registry import load
+from unfade.settings import read_toml, write_toml
 
 Progress = Callable[[str, int, int], None]
 
@@ -43,13 +44,17 @@ class Job:
         stages[name] = {"key": key, "complete": False}
         self.folder.write_manifest(self.manifest)
         began = time.perf_counter()
-        facts = work()
+        with guarded(self.folder.root):
+            facts = work()
         stages[name] = {"key": key, "complete": True, "seconds": round(time.perf_counter() - began, 3), **facts}
         self.folder.write_manifest(self.manifest)
 
 
 def run(source: Path, out: Path, settings: RunSettings, progress: Progress | None = None) -> RunFolder:
     """Movie to labels, tracks, measurements and report in the folder `out`; goes on where an earlier run stopped.
+
+    A new run that fails leaves nothing, unless a stage is complete already; results of an earlier run stay as they are
+    until the same stage has new ones.
 
     Raises
     ------
@@ -62,50 +67,58 @@ def run(source: Path, out: Path, settings: RunSettings, progress: Progress | Non
     channel = movie.channel(settings.input.segment_channel)
     names = settings.input.measure_channels
     measured = tuple(movie.channel(n) for n in names) if names else tuple(range(movie.shape[1]))
+    settings.measure.ring_px(movie.calibration)
+    load("linkers", settings.link.linker)
+    folder, identity = RunFolder(out), content_hash(source)
+    earlier = folder.claim(identity)
     system, weights = segmenting.open_system(settings.system)
     predictor = segmenting.open_predictor(system, weights, settings.predict)
-    folder, fresh = RunFolder(out), not out.exists()
-    identity = content_hash(source)
-    earlier = folder.claim(identity)
-    try:
-        diameter = _diameter(earlier, predictor, movie, channel, settings, weights.sha256)
-        with guarded(out):
-            folder.instances.mkdir(parents=True, exist_ok=True)
-            write_toml(folder.settings, settings.plain())
-            manifest = {
-                "manifest": MANIFEST,
-                "input": {
-                    "path": str(source),
-                    "hash": identity,
-                    "shape": list(movie.shape),
-                    "channels": list(movie.channels),
-                    "pixel_um": movie.calibration.pixel_um,
-                    "interval_s": movie.calibration.interval_s,
-                },
-                "versions": versions(),
-                "settings": settings.plain(),
-                "system": {"name": settings.system.name, "settings": system.settings.plain()},
-                "weights": {"name": weights.name, "sha256": weights.sha256},
-                "diameter": diameter,
-                "device": str(predictor.device),
-                "seed": 0,
-                "notes": list(movie.notes),
-                "stages": earlier.get("stages", {}),
-            }
-            job = Job(folder, settings, movie, channel, measured, manifest, progress)
-            _stages(job, segmenting.SegmentStage(predictor, channel, float(diameter["zoom"])), identity)
-    except InputError:
-        if fresh and out.exists():
-            shutil.rmtree(out)
-        raise
+    model = (settings.system.name, system.settings.plain(), weights.sha256)
+    diameter = _diameter(earlier, predictor, movie, channel, settings, model)
+    settings = settings.changed(input=settings.input.changed(path=str(source.resolve())).plain())
+    manifest = {
+        "manifest": MANIFEST,
+        "input": {
+            "path": str(source),
+            "hash": identity,
+            "shape": list(movie.shape),
+            "channels": list(movie.channels),
+            "pixel_um": movie.calibration.pixel_um,
+            "interval_s": movie.calibration.interval_s,
+        },
+        "versions": versions(),
+        "settings": settings.plain(),
+        "system": {"name": settings.system.name, "settings": system.settings.plain()},
+        "weights": {"name": weights.name, "sha256": weights.sha256},
+        "diameter": diameter,
+        "device": str(predictor.device),
+        "seed": 0,
+        "notes": earlier.get("notes", []),
+        "stages": earlier.get("stages", {}),
+    }
+    job = Job(folder, settings, movie, channel, measured, manifest, progress)
+    with folder.undone():
+        _stages(job, segmenting.SegmentStage(predictor, channel, float(diameter["zoom"])), identity)
+        _write_settings(folder, settings)
     return folder
 
 
+def _write_settings(folder: RunFolder, settings: RunSettings) -> None:
+    """Settings that repeat the run, once all of it is complete; a file that says the same stays."""
+    with suppress(SettingsError):  # a damaged file is replaced
+        if read_toml(folder.settings) == settings.plain():
+            return
+    with guarded(folder.settings):
+        write_toml(folder.settings, settings.plain())
+
+
 def _diameter(
-    earlier: dict[str, Any], predictor: Any, movie: Movie, channel: int, settings: RunSettings, sha256: str
+    earlier: dict[str, Any], predictor: Any, movie: Movie, channel: int, settings: RunSettings, model: tuple[Any, ...]
 ) -> dict[str, Any]:
-    """Diameter and zoom with their key; those of an earlier run under the same key are kept."""
-    key = key_of(channel, settings.input.read.plain(), settings.predict.plain(), settings.system.plain(), sha256)
+    """Diameter and zoom with the key of all that decides the objects; those of an earlier run under it are kept."""
+    read = settings.input.read.changed(pixel_um=None, interval_s=None).plain()  # calibration moves no pixel
+    how = {**settings.predict.plain(), "device": str(predictor.device)}
+    key = key_of(channel, read, how, model)
     known = earlier.get("diameter")
     if known is not None and known.get("key") == key:
         return dict(known)
@@ -115,10 +128,10 @@ def _diameter(
 def _stages(job: Job, stage: segmenting.SegmentStage, identity: str) -> None:
     folder, settings, movie = job.folder, job.settings, job.movie
     count, shape = len(movie), (len(movie), *movie.shape[2:])
-    seen = key_of(segmenting.VERSION, identity, job.manifest["diameter"]["key"], settings.system.plain())
-    linked = key_of(linking.VERSION, seen, settings.link.plain())
-    chosen = [movie.channels[c] for c in job.measured]
-    counted = key_of(MEASURE_VERSION, linked, settings.measure.plain(), chosen, movie.calibration)
+    seen = key_of(segmenting.VERSION, identity, job.manifest["diameter"]["key"])
+    linked = key_of(linking.VERSION, seen, settings.link.plain(), movie.calibration)
+    chosen = [(c, movie.channels[c]) for c in job.measured]
+    counted = key_of(MEASURE_VERSION, linked, settings.measure.plain(), chosen)
     shown = key_of(reporting.VERSION, counted)
 
     def segment() -> dict[str, Any]:
@@ -137,6 +150,7 @@ def _stages(job: Job, stage: segmenting.SegmentStage, identity: str) -> None:
         return measuring.measure_into(folder, movie, job.measured, settings.measure, job.progress)
 
     def report() -> dict[str, Any]:
+        job.manifest["notes"] = reporting.notes_of(movie, job.manifest)
         return reporting.report_into(folder, movie, job.channel, job.manifest)
 
     job.stage("segment", seen, (segmenting.frame_path(folder.instances, count - 1),), segment)

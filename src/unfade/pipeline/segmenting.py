@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from unfade.data import check_frame
-from unfade.data.outputs import replacing
-from unfade.errors import OutputError, SettingsError
+from unfade.data.outputs import guarded, replacing, write_text
+from unfade.errors import OutputError, SettingsError, WeightsError
 from unfade.ops.device import pick_device
 from unfade.pipeline.settings import PredictSettings, SystemSettings
 from unfade.predict.diameter import Diameter, measure_diameter, zoom_for
@@ -36,7 +36,12 @@ def open_system(settings: SystemSettings) -> tuple[Any, Weights]:
     """
     kind = load("systems", settings.name)
     weights = load_weights(settings.name, settings.weights)
-    own: Settings = kind.settings_type.parse(weights.settings)
+    try:
+        own: Settings = kind.settings_type.parse(weights.settings)
+    except SettingsError:
+        raise WeightsError(
+            f"The weights {weights.name} were made by another release of unfade; use its weights or train new ones."
+        ) from None
     fixed = {k: v for k, v in settings.settings.items() if k in kind.of_network and weights.settings.get(k, v) != v}
     if fixed:
         raise SettingsError(
@@ -88,10 +93,12 @@ class SegmentStage:
 def segment_into(folder: Path, movie: Movie, stage: SegmentStage, key: str, progress: Progress | None = None) -> None:
     """Segment every frame that has no file under this key yet; files of another key are removed first."""
     mark = folder / "key.txt"
-    if not mark.is_file() or mark.read_text(encoding="utf-8") != key:
-        for old in folder.glob("*.npz"):
-            old.unlink()
-        mark.write_text(key, encoding="utf-8")
+    with guarded(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        if not mark.is_file() or mark.read_text(encoding="utf-8") != key:
+            for old in folder.glob("*.npz"):
+                old.unlink()
+            write_text(mark, key)
     for t in range(len(movie)):
         path = frame_path(folder, t)
         if not path.is_file():

@@ -16,6 +16,7 @@ from unfade.settings import Settings
 class InputSettings(Settings):
     """Which part of the movie is used, and for what."""
 
+    path: str | None = Field(None, description="the movie, unless the command names one")
     read: ReadSettings = Field(ReadSettings(), description="axes, projection, calibration and window of frames")
     segment_channel: str = Field("0", description="channel that is segmented, by name or index")
     measure_channels: tuple[str, ...] = Field((), description="channels that are measured; empty = all")
