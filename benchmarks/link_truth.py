@@ -3,7 +3,7 @@
     python benchmarks/link_truth.py [--data DIR] [--method greedy] [--gap N]
 
 Three kinds of input: outlines of the truth on every frame (`SEG`; silver `ST` where there are none), the tracking
-markers themselves (small discs that often do not overlap from frame to frame), and outlines of every second frame only.
+markers themselves (often small discs that do not overlap from frame to frame), and outlines of every second frame only.
 Ids of the input are never looked at. `cap` is the TRA of the same masks under the truth's own ids: markers without a
 mask count against every linker. `wrong` and `lost` are links between masks that the truth lacks, and the other way
 round. `div` is the F1 of divisions with no frame of tolerance, then found, wrong, missed. `ms` is the median time per
@@ -38,6 +38,9 @@ SEQUENCES = (
     ("PhC-C2DH-U373", "01"),
     ("PhC-C2DH-U373", "02"),
 )
+HEADER = (
+    "sequence            input       TRA    cap    DET    LNK    IDF1   links wrong lost  div F1   prec    rec    ms"
+)
 Link = tuple[int, int, int, int]  # frame and label of both ends
 
 
@@ -48,7 +51,7 @@ def main() -> None:
     parser.add_argument("--gap", type=int, default=LinkSettings().gap)
     options = parser.parse_args()
     settings = LinkSettings(method=options.method, gap=options.gap)
-    print(f"{'sequence':19s} {'input':9s}   TRA    cap    DET    LNK    IDF1   links wrong lost   div               ms")
+    print(HEADER)
     for name, number in SEQUENCES:
         folder = options.data / "ctc" / name
         truth = ctc.read(folder / f"{number}_GT")
@@ -97,14 +100,11 @@ def judged(
     scores = score_sequence(*exported(masks, found), markers, tracks)
     cap = score_sequence(*exported(masks, ideal), markers, tracks)
     ours, real = links(found), links(ideal)
-    division = scores["DIV_F1(0)"] if "DIV_F1(0)" in scores else None
-    right, wrong, lost = division_counts(found, ideal)
-    f1 = 2 * right / max(2 * right + wrong + lost, 1) if right + wrong + lost else float("nan")
-    del division
     figures = " ".join(f"{scores[k].value:.4f}" for k in ("DET", "LNK", "IDF1"))
+    division = " ".join(f"{scores[f'DIV_{k}(0)'].value:6.3f}" for k in ("F1", "P", "R"))
     return (
         f"{scores['TRA'].value:.4f} {cap['TRA'].value:.4f} {figures} {len(real):6d} {len(ours - real):5d} "
-        f"{len(real - ours):4d}   {f1:.3f} {right:3d} {wrong:2d} {lost:2d} {1e3 * statistics.median(times):8.1f}"
+        f"{len(real - ours):4d}  {division} {1e3 * statistics.median(times):5.1f}"
     )
 
 
@@ -140,28 +140,6 @@ def links(lineage: Lineage) -> set[Link]:
     same = track[1:] == track[:-1]
     ends = np.stack([frame[:-1], label[:-1], frame[1:], label[1:]], axis=1)[same]
     return {(a, b, c, d) for a, b, c, d in ends.tolist()}
-
-
-def division_counts(found: Lineage, ideal: Lineage) -> tuple[int, int, int]:
-    """Divisions that both have, those only found, those only true."""
-    ours, real = split_nodes(found), split_nodes(ideal)
-    return len(ours & real), len(ours - real), len(real - ours)
-
-
-def split_nodes(lineage: Lineage) -> set[tuple[tuple[int, int], ...]]:
-    """Last object of each mother of two, and the first objects of her daughters."""
-    order = np.lexsort((lineage.frame, lineage.track))
-    first: dict[int, tuple[int, int]] = {}
-    last: dict[int, tuple[int, int]] = {}
-    for frame, label, track in zip(
-        lineage.frame[order].tolist(), lineage.label[order].tolist(), lineage.track[order].tolist(), strict=True
-    ):
-        first.setdefault(track, (frame, label))
-        last[track] = (frame, label)
-    daughters: dict[int, list[tuple[int, int]]] = {}
-    for child, parent in lineage.parents.tolist():
-        daughters.setdefault(parent, []).append(first[child])
-    return {(last[p], *sorted(d)) for p, d in daughters.items() if len(d) == 2}
 
 
 if __name__ == "__main__":

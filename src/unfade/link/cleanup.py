@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -20,6 +21,31 @@ class Cleaned(NamedTuple):
     removed_tracks: int  # too short and without relatives
 
 
+class Merge(NamedTuple):
+    """A track that lost its object in a frame to one that covers the masks of both."""
+
+    frame: int
+    lost: int  # track
+    into: int  # track
+
+
+def without_remerged(lineage: Lineage, merged: Iterable[Merge]) -> Lineage:
+    """Undo divisions whose daughters became one object again, for cells that divided do not fuse.
+
+    A daughter that was found again later has not merged: its sister only touched it for a while.
+    """
+    book = _Book(lineage)
+    seen: dict[int, list[Merge]] = {}
+    for merge in merged:
+        seen.setdefault(merge.lost, []).append(merge)
+    for mother in book.mothers():
+        for lost in book.children[mother]:
+            if any(book.ended_in_sister(mother, merge) for merge in seen.get(lost, [])):
+                book.leave_out(mother, lost)
+                break
+    return book.lineage()
+
+
 def clean(lineage: Lineage, settings: LinkSettings) -> Lineage:
     """The lineage after clean-up; its ids are a subset of the former ones."""
     return cleaned(lineage, settings).lineage
@@ -33,10 +59,8 @@ def cleaned(lineage: Lineage, settings: LinkSettings) -> Cleaned:
     as the mother; the other one becomes a track without parent.
     """
     book = _Book(lineage)
-    undone = 0
-    for mother in sorted(book.children, key=lambda m: -book.last[m]):  # late ones first: daughters that join grow
-        undone += book.undo(mother, settings.daughter_frames)
-    joined = sum(book.join_only_child(mother) for mother in sorted(book.children, key=lambda m: -book.last[m]))
+    undone = sum(book.undo_brief(mother, settings.daughter_frames) for mother in book.mothers())
+    joined = sum(book.join_only_child(mother) for mother in book.mothers())
     out, removed = _without_short(book.lineage(), settings.track_frames)
     return Cleaned(out, undone, joined, removed)
 
@@ -56,15 +80,29 @@ class _Book:
         self.renamed: dict[int, int] = {}
         self.end = int(lineage.frame.max(initial=0))
 
-    def undo(self, mother: int, frames: int) -> bool:
-        """Undo the mother's division if exactly one of two daughters vanished at once."""
+    def mothers(self) -> list[int]:
+        """Tracks with children, those that end late first: what is joined there counts for the earlier ones."""
+        return sorted(self.children, key=lambda m: (-self.last[m], m))
+
+    def undo_brief(self, mother: int, frames: int) -> bool:
+        """Undo a division into two if exactly one daughter vanished within fewer frames."""
         daughters = self.children[mother]
         brief = [d for d in daughters if self._brief(d, frames)]
         if len(daughters) != 2 or len(brief) != 1:
             return False
-        (stays,) = [d for d in daughters if d not in brief]
-        self._join(mother, stays)
+        self.leave_out(mother, brief[0])
         return True
+
+    def ended_in_sister(self, mother: int, merge: Merge) -> bool:
+        """Whether a daughter of two ended for good by merging into her sister."""
+        daughters, sister = self.children[mother], self.now(merge.into)
+        ended = self.last[merge.lost] < merge.frame and merge.lost not in self.children
+        return len(daughters) == 2 and sister in daughters and sister != merge.lost and ended
+
+    def leave_out(self, mother: int, daughter: int) -> None:
+        """Take a daughter of two out of the family; the other one goes on as the mother."""
+        (stays,) = [d for d in self.children[mother] if d != daughter]
+        self._join(mother, stays)
 
     def join_only_child(self, mother: int) -> bool:
         """Let an only child that begins after its mother's end go on as the mother."""
@@ -78,10 +116,11 @@ class _Book:
         """The lineage as it is now."""
         pairs = sorted((c, p) for p, children in self.children.items() for c in children)
         ids, place = np.unique(self.source.track, return_inverse=True)
-        track = np.array([self._now(k) for k in ids.tolist()], np.int32)[place]
+        track = np.array([self.now(k) for k in ids.tolist()], np.int32)[place]
         return replace(self.source, track=track, parents=np.array(pairs, np.int32).reshape(-1, 2))
 
-    def _now(self, track: int) -> int:
+    def now(self, track: int) -> int:
+        """The id under which a track goes on."""
         while track in self.renamed:
             track = self.renamed[track]
         return track

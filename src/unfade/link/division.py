@@ -1,4 +1,4 @@
-"""Divisions: an object that two objects together continue better than either of them alone."""
+"""Divisions and merges: two masks that, taken together, fit one object better than either of them does alone."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from unfade.link.objects import Floats, Frame, Front, Ints
-from unfade.link.settings import LinkSettings
-from unfade.link.similarity import Candidates, Shift, similarity, weight
+from unfade.link.objects import Floats, Ints
+from unfade.link.similarity import Candidates, Step, similarity
 
 
 class Division(NamedTuple):
@@ -16,46 +15,61 @@ class Division(NamedTuple):
 
     mother: int  # place in the front
     daughters: tuple[int, int]  # places in the frame
-    gain: float  # similarity won by taking both
 
 
-def divisions(
-    front: Front, frame: Frame, found: Candidates, linked: Ints, now: int, shift: Shift, settings: LinkSettings
-) -> list[Division]:
-    """Mothers and daughters, by falling gain; no object and no track takes part in two.
+def divisions(step: Step, found: Candidates, linked: Ints) -> list[Division]:
+    """Mothers and daughters, the surest first; no object and no track takes part in two.
 
     A track i that is linked to j (`linked` `(K,)`, -1 for none) divides into j and k if the similarity of i to both
     together exceeds that to j by more than the similarity of k to the track which it is linked to, if any: the total
     similarity of the frame's links grows.
     """
-    row, k, first = found.row, found.column, linked[found.row]
-    use = (first >= 0) & (first != k)
-    row, k, first = row[use], k[use], first[use]
-    if len(row) == 0:
-        return []
-    price = np.zeros(len(frame))
-    busy = linked >= 0
-    _, price[linked[busy]] = found.find(np.flatnonzero(busy), linked[busy], len(frame))
-    shared, alone = found.find(row, first, len(frame))
-    area_j, area_k = frame.area[first], frame.area[k]
-    area = area_j + area_k
-    y = (area_j * frame.y[first] + area_k * frame.y[k]) / area - shift[0]
-    x = (area_j * frame.x[first] + area_k * frame.x[k]) / area - shift[1]
-    both = similarity(front, row, shared + found.shared[use], area, y, x, settings) * weight(front, row, now)
-    return _chosen(row, first, k, both - alone - price[k])
+    columns = len(step.frame)
+    i, k, j = found.row, found.column, linked[found.row]
+    use = (j >= 0) & (j != k)
+    i, k, j = i[use], k[use], j[use]
+    price = np.zeros(columns)
+    busy = np.flatnonzero(linked >= 0)
+    price[linked[busy]] = found.find(busy, linked[busy], columns)[1]
+    shared, alone = found.find(i, j, columns)
+    pair = step.after(j) | step.after(k)
+    both = similarity(step.before(i), pair, shared + found.shared[use], step.front.stride[i], step.settings)
+    return _chosen(i, j, k, both * step.weight(i) - alone - price[k])
 
 
-def _chosen(row: Ints, first: Ints, second: Ints, gain: Floats) -> list[Division]:
+def merges(step: Step, found: Candidates, linked: Ints) -> Ints:
+    """Pairs `(M, 2)` of places in the front: a track without object, and one whose object covers the masks of both.
+
+    This is the test of `divisions` with time reversed; only masks of the frame before take part. `linked` `(K,)` is
+    the object of each track, -1 for none and -2 for tracks that divided.
+    """
+    columns, fresh = len(step.frame), step.front.frame == step.now - 1
+    holder = np.full(columns, -1, np.int64)
+    busy = np.flatnonzero((linked >= 0) & fresh)
+    holder[linked[busy]] = busy
+    k, o, j = found.row, found.column, holder[found.column]
+    use = (linked[k] == -1) & fresh[k] & (j >= 0)
+    k, o, j = k[use], o[use], j[use]
+    shared, alone = found.find(j, o, columns)
+    pair = step.before(j) | step.before(k)
+    gain = similarity(pair, step.after(o), shared + found.shared[use], step.front.stride[j], step.settings) - alone
+    order = np.argsort(-gain, kind="stable")
+    order = order[gain[order] > 0]
+    best = order[np.sort(np.unique(k[order], return_index=True)[1])]  # a lost track merges once
+    return np.stack([k[best], j[best]], axis=1)
+
+
+def _chosen(i: Ints, j: Ints, k: Ints, gain: Floats) -> list[Division]:
     out: list[Division] = []
-    mothers: set[int] = set()
     taken: set[int] = set()
+    mothers: set[int] = set()
     for p in np.argsort(-gain, kind="stable").tolist():
         if gain[p] <= 0:
             break
-        i, j, k = int(row[p]), int(first[p]), int(second[p])
-        if i in mothers or j in taken or k in taken:
+        mother, pair = int(i[p]), {int(j[p]), int(k[p])}
+        if mother in mothers or pair & taken:
             continue
-        mothers.add(i)
-        taken.update((j, k))
-        out.append(Division(i, (min(j, k), max(j, k)), float(gain[p])))
+        mothers.add(mother)
+        taken |= pair
+        out.append(Division(mother, (min(pair), max(pair))))
     return out

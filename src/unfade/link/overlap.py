@@ -13,15 +13,16 @@ from numpy.typing import NDArray
 
 from unfade.errors import ShapeError
 from unfade.link.assignment import greedy, optimal
-from unfade.link.division import Division, divisions
+from unfade.link.cleanup import Merge, without_remerged
+from unfade.link.division import Division, divisions, merges
 from unfade.link.drift import jump
 from unfade.link.objects import Floats, Frame, Front, Ints
 from unfade.link.settings import LinkSettings
-from unfade.link.similarity import Candidates, Shift, candidates
+from unfade.link.similarity import Candidates, Shift, Step, candidates
 from unfade.records import LabelImage, Lineage
 
 FEW = 3  # objects that a jump of the stage needs as witnesses
-MOST = 0.5  # share of objects that overlap nothing before a jump is looked for
+LEAST = 0.5  # share of objects that overlap something; below it a jump is looked for
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class FrameLinks:
     track: NDArray[np.int32]  # (N,)
     confidence: NDArray[np.float32]  # (N,) of the link to the track's previous object, 0..1; NaN where a track begins
     parents: NDArray[np.int32]  # (P, 2) child, parent of the tracks that begin by a division
+    merged: NDArray[np.int32]  # (M, 2) track that lost its object, track whose object now covers both
     drift_px: Shift  # (y, x) by which the stage jumped since the frame before
 
 
@@ -73,62 +75,67 @@ class OverlapLinker:
         if image.ndim != 2 or (before is not None and before.labels.shape != image.shape):
             known = "(Y, X)" if before is None else before.labels.shape
             raise ShapeError(f"The linker expects label images of shape {known}, got {image.shape}.")
-        frame = Frame.of(image)
-        shift, found = self._candidates(state.front, frame, state.frames)
+        step, found = self._candidates(Step(state.front, Frame.of(image), state.frames, self.settings))
         solve = optimal if self.settings.method == "optimal" else greedy
-        linked = solve(found.row, found.column, found.similarity, (len(state.front), len(frame)))
-        split: list[Division] = []
-        if self.settings.divisions:
-            split = divisions(state.front, frame, found, linked, state.frames, shift, self.settings)
-        links, next_track = _links(state, frame, found, linked, split, shift)
+        linked = solve(found.row, found.column, found.similarity, (len(step.front), len(step.frame)))
+        split = divisions(step, found, linked) if self.settings.divisions else []
+        for division in split:
+            linked[np.isin(linked, division.daughters)] = -1
+            linked[division.mother] = -2
+        links, next_track = _links(step, found, linked, split, state.next_track)
         state.past.append(links)
-        front = _advanced(state.front, frame, links, state.frames - self.settings.gap)
+        front = _advanced(step, links)
         return replace(state, front=front, frames=state.frames + 1, next_track=next_track), links
 
     def finish(self, state: LinkState) -> Lineage:
-        """All tracks and who descends from whom."""
+        """All tracks and who descends from whom; divisions whose daughters became one object again are undone."""
         past = state.past
         whole, real = [np.zeros(0, np.int32)], [np.zeros(0, np.float32)]
-        return Lineage(
+        lineage = Lineage(
             frame=np.concatenate(whole + [np.full(len(p.label), p.frame, np.int32) for p in past]),
             label=np.concatenate(whole + [p.label for p in past]),
             track=np.concatenate(whole + [p.track for p in past]),
             confidence=np.concatenate(real + [p.confidence for p in past]),
             parents=np.concatenate([np.zeros((0, 2), np.int32)] + [p.parents for p in past]),
         )
+        merged = [Merge(p.frame, lost, into) for p in past for lost, into in p.merged.tolist()]
+        return without_remerged(lineage, merged)
 
-    def _candidates(self, front: Front, frame: Frame, now: int) -> tuple[Shift, Candidates]:
-        """Pairs that may be linked; with the stage's jump undone where that makes masks overlap again."""
-        still = candidates(front, frame, now, (0, 0), self.settings)
-        recent = front.recent
-        if not self.settings.drift or front.before is None or min(recent, len(frame)) < FEW:
-            return (0, 0), still
-        if len(np.unique(still.row[(still.shared > 0) & (still.row < recent)])) > (1 - MOST) * recent:
-            return (0, 0), still
-        shift = jump(front.before, frame)
-        moved = candidates(front, frame, now, shift, self.settings)
-        better = moved.similarity.sum() > 2 * still.similarity.sum()
-        return (shift, moved) if better else ((0, 0), still)
+    def _candidates(self, step: Step) -> tuple[Step, Candidates]:
+        """Pairs that may be linked, with the stage's jump undone where that makes masks overlap again."""
+        still, front = candidates(step), step.front
+        if not self.settings.drift or front.before is None or min(front.recent, len(step.frame)) < FEW:
+            return step, still
+        overlapping = np.unique(still.row[(still.shared > 0) & (still.row < front.recent)])
+        if len(overlapping) >= LEAST * front.recent:
+            return step, still
+        jumped = replace(step, shift=jump(front.before, step.frame))
+        moved = candidates(jumped)
+        return (jumped, moved) if moved.similarity.sum() > 2 * still.similarity.sum() else (step, still)
 
 
 def _links(
-    state: LinkState, frame: Frame, found: Candidates, linked: Ints, split: list[Division], shift: Shift
+    step: Step, found: Candidates, linked: Ints, split: list[Division], next_track: int
 ) -> tuple[FrameLinks, int]:
     """Tracks of the frame's objects, and the number of the next new track."""
-    linked = linked.copy()
-    for division in split:
-        linked[division.mother] = -1
-        linked[np.isin(linked, division.daughters)] = -1
+    front, frame = step.front, step.frame
     rows = np.flatnonzero(linked >= 0)
     track, sure = np.zeros(len(frame), np.int32), np.full(len(frame), np.nan, np.float32)
-    track[linked[rows]] = state.front.track[rows]
+    track[linked[rows]] = front.track[rows]
     sure[linked[rows]] = _confidence(found, rows, linked[rows], len(frame))
     new = np.flatnonzero(track == 0)
-    track[new] = state.next_track + np.arange(len(new))
-    parents = [(track[d], state.front.track[s.mother]) for s in split for d in s.daughters]
-    pairs = np.array(sorted(parents), np.int32).reshape(-1, 2)
-    links = FrameLinks(state.frames, frame.label.astype(np.int32), track, sure, pairs, shift)
-    return links, state.next_track + len(new)
+    track[new] = next_track + np.arange(len(new))
+    parents = sorted((int(track[d]), int(front.track[s.mother])) for s in split for d in s.daughters)
+    links = FrameLinks(
+        frame=step.now,
+        label=frame.label.astype(np.int32),
+        track=track,
+        confidence=sure,
+        parents=np.array(parents, np.int32).reshape(-1, 2),
+        merged=front.track[merges(step, found, linked)].astype(np.int32),
+        drift_px=step.shift,
+    )
+    return links, next_track + len(new)
 
 
 def _confidence(found: Candidates, row: Ints, column: Ints, columns: int) -> Floats:
@@ -139,22 +146,23 @@ def _confidence(found: Candidates, row: Ints, column: Ints, columns: int) -> Flo
     return np.asarray(own / np.maximum(of_row[row] + of_column[column] - own, 1e-9), np.float64)
 
 
-def _advanced(front: Front, frame: Frame, links: FrameLinks, oldest: int) -> Front:
-    """The live tracks after a frame; those last seen before frame `oldest` end."""
+def _advanced(step: Step, links: FrameLinks) -> Front:
+    """The live tracks after a frame; those that lack more frames than allowed end."""
+    front, frame, (dy, dx) = step.front, step.frame, step.shift
     gone = np.isin(front.track, np.append(links.track, links.parents[:, 1]))
-    stay = np.flatnonzero(~gone & (front.frame >= oldest))
+    stay = np.flatnonzero(~gone & (front.frame >= step.now - step.settings.gap))
     stay = stay[np.argsort(front.track[stay], kind="stable")]
     track, recent = front.track[stay], stay < front.recent
     lost = front.lost
     if front.before is not None:
         lost = lost.changed(track[~recent], front.before, stay[recent], track[recent])
-    lost = lost.moved(links.drift_px)
+    lost = lost.moved(step.shift)
     return Front(
         track=np.append(links.track.astype(np.int64), track),
         frame=np.append(np.full(len(frame), links.frame, np.int64), front.frame[stay]),
         area=np.append(frame.area, front.area[stay]),
-        y=np.append(frame.y, front.y[stay] + links.drift_px[0]),
-        x=np.append(frame.x, front.x[stay] + links.drift_px[1]),
+        y=np.append(frame.y, front.y[stay] + dy),
+        x=np.append(frame.x, front.x[stay] + dx),
         before=frame,
         lost=lost,
     )

@@ -11,6 +11,7 @@ object by the same measure: the union of their masks and its centroid.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy.spatial import KDTree
@@ -20,6 +21,44 @@ from unfade.link.settings import LinkSettings
 from unfade.ops.overlap import contingency
 
 Shift = tuple[int, int]
+
+
+class Disc(NamedTuple):
+    """Area and centroid of P masks, px."""
+
+    area: Floats
+    y: Floats
+    x: Floats
+
+    def __or__(self, other: Disc) -> Disc:
+        """Unions of two masks each that share no pixel."""
+        area = self.area + other.area
+        y, x = self.area * self.y + other.area * other.y, self.area * self.x + other.area * other.x
+        return Disc(area, y / area, x / area)
+
+
+@dataclass(frozen=True)
+class Step:
+    """Live tracks and the frame that they are to be linked to."""
+
+    front: Front
+    frame: Frame
+    now: int  # number of the frame
+    settings: LinkSettings
+    shift: Shift = (0, 0)  # (y, x) px that the stage jumped since the frame before
+
+    def before(self, row: Ints) -> Disc:
+        """The last masks of the tracks at `row` (P,) of the front."""
+        return Disc(self.front.area[row], self.front.y[row], self.front.x[row])
+
+    def after(self, column: Ints) -> Disc:
+        """The objects at `column` (P,) of the frame, where they would be without the jump."""
+        frame = self.frame
+        return Disc(frame.area[column], frame.y[column] - self.shift[0], frame.x[column] - self.shift[1])
+
+    def weight(self, row: Ints) -> Floats:
+        """Discount of tracks that lack n frames: 1 / (1 + n)."""
+        return np.asarray(1 / (self.now - self.front.frame[row]), np.float64)
 
 
 @dataclass(frozen=True)
@@ -41,39 +80,27 @@ class Candidates:
         return np.where(hit, self.shared[place], 0), np.where(hit, self.similarity[place], 0.0)
 
 
-def candidates(front: Front, frame: Frame, now: int, shift: Shift, settings: LinkSettings) -> Candidates:
-    """Every pair of track and object whose similarity is at least `settings.least`.
-
-    `shift` (y, x) px is what the stage moved since the frame before. A track that lacks n frames counts 1 / (1 + n).
-    """
-    key, shared = _overlapping(front, frame, shift)
-    near = _near(front, frame, shift, settings.reach)
+def candidates(step: Step) -> Candidates:
+    """Every pair of track and object whose similarity is at least `settings.least`."""
+    front, frame, settings = step.front, step.frame, step.settings
+    key, shared = _overlapping(front, frame, step.shift)
+    near = _near(front, frame, step.shift, settings.reach)
     every = np.union1d(key, near)
     row, column = np.divmod(every, max(len(frame), 1))
     common = np.zeros(len(every), np.int64)
     common[np.searchsorted(every, key)] = shared
-    y, x = frame.y[column] - shift[0], frame.x[column] - shift[1]
-    value = similarity(front, row, common, frame.area[column], y, x, settings) * weight(front, row, now)
+    value = similarity(step.before(row), step.after(column), common, front.stride[row], settings) * step.weight(row)
     keep = (value >= settings.least) & (value > 0)
     return Candidates(row[keep], column[keep], common[keep], value[keep])
 
 
-def similarity(
-    front: Front, row: Ints, shared: Ints, area: Floats, y: Floats, x: Floats, settings: LinkSettings
-) -> Floats:
-    """Similarity of the tracks `row` to objects of given shared pixels, area and centroid, all `(P,)`."""
-    own = front.area[row]
-    iou = shared / (own + area - shared)
-    far = np.hypot(y - front.y[row], x - front.x[row]) / np.maximum(settings.reach * front.stride[row], 1e-9)
-    size = np.minimum(own, area) / np.maximum(own, area)
+def similarity(ours: Disc, theirs: Disc, shared: Ints, stride: Floats, settings: LinkSettings) -> Floats:
+    """Similarity of P pairs of masks that share so many pixels; `stride` (P,) px belongs to the first ones."""
+    iou = shared / (ours.area + theirs.area - shared)
+    far = np.hypot(theirs.y - ours.y, theirs.x - ours.x) / np.maximum(settings.reach * stride, 1e-9)
+    size = np.minimum(ours.area, theirs.area) / np.maximum(ours.area, theirs.area)
     total: Floats = iou + settings.proximity * np.maximum(0, 1 - far) * size
     return total
-
-
-def weight(front: Front, row: Ints, now: int) -> Floats:
-    """Discount for the frames that a track lacks."""
-    missing = now - front.frame[row] - 1
-    return np.asarray(1 / (1 + missing), np.float64)
 
 
 def _overlapping(front: Front, frame: Frame, shift: Shift) -> tuple[Ints, Ints]:
