@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import fft
 from scipy.spatial import KDTree
 
 from unfade.link.objects import Floats, Frame
+from unfade.records import LabelImage
 
 CELLS_PER_DIAMETER = 4  # grid on which the places of objects are compared
 
@@ -19,13 +21,21 @@ def jump(before: Frame, frame: Frame) -> tuple[int, int]:
     if len(before) == 0 or len(frame) == 0:
         return 0, 0
     step = max(1, round(float(np.sqrt(4 * np.median(before.area) / np.pi)) / CELLS_PER_DIAMETER))
-    first, second = (np.asarray(f.labels[::step, ::step] > 0, np.float32) for f in (before, frame))
+    first, second = (_cores(f.labels[::step, ::step]) for f in (before, frame))
     shape = [int(fft.next_fast_len(2 * n, real=True)) for n in first.shape]
     product = fft.rfft2(second, shape) * np.conj(fft.rfft2(first, shape))
     score = fft.irfft2(product, shape)
     y, x = divmod(int(np.argmax(score)), shape[1])
     y, x = (p - n if 2 * p > n else p for p, n in ((y, shape[0]), (x, shape[1])))
     return _refined(before, frame, y * step, x * step)
+
+
+def _cores(labels: LabelImage) -> NDArray[np.float32]:
+    """1 inside objects, 0 on background and where the next pixel belongs to another object."""
+    core = labels > 0
+    core[:-1] &= labels[:-1] == labels[1:]
+    core[:, :-1] &= labels[:, :-1] == labels[:, 1:]
+    return np.asarray(core - core.mean(), np.float32)
 
 
 def _refined(before: Frame, frame: Frame, y: int, x: int) -> tuple[int, int]:

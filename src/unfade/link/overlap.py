@@ -22,7 +22,8 @@ from unfade.link.similarity import Candidates, Shift, Step, candidates
 from unfade.records import LabelImage, Lineage
 
 FEW = 3  # objects that a jump of the stage needs as witnesses
-LEAST = 0.5  # share of objects that overlap something; below it a jump is looked for
+POOR = 0.3  # median IoU of the best overlaps below which a jump of the stage is looked for
+CLEAR = 1.5  # a jump is believed if the best similarities grow by this factor
 
 
 @dataclass(frozen=True)
@@ -106,12 +107,12 @@ class OverlapLinker:
         still, front = candidates(step), step.front
         if not self.settings.drift or front.before is None or min(front.recent, len(step.frame)) < FEW:
             return step, still
-        overlapping = np.unique(still.row[(still.shared > 0) & (still.row < front.recent)])
-        if len(overlapping) >= LEAST * front.recent:
+        if np.median(still.best(still.iou, front.recent)) >= POOR:
             return step, still
         jumped = replace(step, shift=jump(front.before, step.frame))
         moved = candidates(jumped)
-        return (jumped, moved) if moved.similarity.sum() > 2 * still.similarity.sum() else (step, still)
+        before, after = (c.best(c.similarity, front.recent).sum() for c in (still, moved))
+        return (jumped, moved) if after > CLEAR * before else (step, still)
 
 
 def _links(

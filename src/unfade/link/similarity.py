@@ -68,7 +68,15 @@ class Candidates:
     row: Ints  # (P,) place in the front
     column: Ints  # (P,) place in the frame
     shared: Ints  # (P,) pixels that the masks share
+    iou: Floats  # (P,)
     similarity: Floats  # (P,) after the discount for missing frames
+
+    def best(self, value: Floats, rows: int) -> Floats:
+        """Largest value of each of the first `rows` tracks, 0 without candidates."""
+        out = np.zeros(rows)
+        mine = self.row < rows
+        np.maximum.at(out, self.row[mine], value[mine])
+        return out
 
     def find(self, row: Ints, column: Ints, columns: int) -> tuple[Ints, Floats]:
         """Shared pixels and similarity of given pairs, 0 for pairs that are no candidates."""
@@ -89,9 +97,11 @@ def candidates(step: Step) -> Candidates:
     row, column = np.divmod(every, max(len(frame), 1))
     common = np.zeros(len(every), np.int64)
     common[np.searchsorted(every, key)] = shared
-    value = similarity(step.before(row), step.after(column), common, front.stride[row], settings) * step.weight(row)
+    ours, theirs = step.before(row), step.after(column)
+    value = similarity(ours, theirs, common, front.stride[row], settings) * step.weight(row)
     keep = (value >= settings.least) & (value > 0)
-    return Candidates(row[keep], column[keep], common[keep], value[keep])
+    iou = common / (ours.area + theirs.area - common)
+    return Candidates(row[keep], column[keep], common[keep], iou[keep], value[keep])
 
 
 def similarity(ours: Disc, theirs: Disc, shared: Ints, stride: Floats, settings: LinkSettings) -> Floats:
