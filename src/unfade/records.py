@@ -135,7 +135,9 @@ class Movie:
     def window(self, start: int, stop: int) -> Movie:
         """The frames `start` to `stop - 1` as a movie of their own, still read one at a time."""
         if not 0 <= start < stop <= len(self):
-            raise ShapeError(f"Frames {start}:{stop} are not within a movie of {len(self)} frames.")
+            raise ShapeError(
+                f"Frames {start}:{stop} are not within a movie of {len(self)} frames; choose from 0:{len(self)}."
+            )
         return replace(
             self,
             shape=(stop - start, *self.shape[1:]),

@@ -60,7 +60,8 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise SettingsError(f"{path} is not valid TOML: {error}.") from None
     schema = values.pop("schema", None)
     if schema != SCHEMA:
-        raise SettingsError(f"{path} must start with 'schema = {SCHEMA}', found {schema!r}.")
+        found = "" if schema is None else f", not {schema!r}"
+        raise SettingsError(f"{path} must start with 'schema = {SCHEMA}'{found}.")
     return values
 
 
@@ -82,7 +83,7 @@ def _sentence(error: ValidationError) -> str:
     for item in error.errors():
         where = ".".join(str(x) for x in item["loc"]) or "settings"
         if item["type"] == "extra_forbidden":
-            parts.append(f"'{where}' is not a known setting")
+            parts.append(f"'{where}' is not a known setting, remove it or correct its name")
         else:
             text = item["msg"].removeprefix("Value error, ")
             parts.append(f"'{where}': {text[:1].lower()}{text[1:]}, got {item['input']!r}")

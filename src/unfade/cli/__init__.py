@@ -12,7 +12,7 @@ def main() -> None:
     from unfade.errors import UnfadeError
 
     try:
-        app(standalone_mode=True)
+        app(standalone_mode=True, prog_name="unfade")
     except UnfadeError as error:
         fail(str(error))
     except SystemExit as end:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -57,7 +58,7 @@ class TableWriter:
     def finish(self) -> None:
         """Write what is held back and give the files their names."""
         self._flush()
-        with guarded(self.path):
+        with guarded(self.targets[0]):
             self._csv.close()
             self._parquet.close()
             for part, target in zip(self._parts, self.targets, strict=True):
@@ -68,7 +69,7 @@ class TableWriter:
         if not self._held:
             return
         data = arrow(Table(pd.concat(self._held, ignore_index=True))).replace_schema_metadata(self._schema.metadata)
-        with guarded(self.path):
+        with guarded(self.targets[0]):
             csv.write_csv(data, self._csv, csv.WriteOptions(include_header=False, quoting_style="needed"))
             self._parquet.write_table(data)
         self._held, self._rows = [], 0
@@ -80,10 +81,12 @@ class TableWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is None:
-            self.finish()
-            return
-        self._csv.close()
-        self._parquet.close()
-        for part in self._parts:
-            remove(part)
+        try:
+            if error is None:
+                self.finish()
+        finally:  # after a success the parts have got their names
+            for stream in (self._csv, self._parquet):
+                with suppress(OSError):
+                    stream.close()
+            for part in self._parts:
+                remove(part)

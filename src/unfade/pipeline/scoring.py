@@ -69,7 +69,7 @@ def score_paths(
     """All figures that the two sides allow, or those named.
 
     Objects (`AP@…`, `F1@…`, `PQ@…`) are counted on frames whose truth outlines every object; tracking and challenge
-    figures need more than one frame. Intervals are 95 % bootstraps of `draws` over frames.
+    figures need more than one frame. Intervals are 95 % bootstraps of `draws` over frames; without draws there are none.
 
     Raises
     ------
@@ -90,7 +90,7 @@ def score_paths(
     frames = [t for t in range(len(b.labels)) if _complete(b, t)]
     if frames:
         pairs = ((a.labels.frame(t), b.outlines[t] if b.outlines else b.labels.frame(t)) for t in frames)
-        out = out | score_objects(pairs, strict=True, plan=Plan(draws=draws, seed=seed))
+        out = out | score_objects(pairs, strict=True, plan=Plan(draws=draws, seed=seed) if draws else None)
     return out if not metrics else _chosen(out, metrics)
 
 
