@@ -15,29 +15,30 @@ import numpy as np
 
 from unfade.datasets.stills import read_stills
 from unfade.instances.components import by_components
-from unfade.instances.watershed import Grouping, by_distance, by_votes
+from unfade.instances.watershed import Grouping, by_distance, by_votes, least_area
 from unfade.ops.overlap import contingency
 from unfade.pipeline.segmenting import open_predictor, open_system
 from unfade.pipeline.settings import PredictSettings, SystemSettings
 from unfade.predict.diameter import zoom_for
 from unfade.score.detection import Counts, count_matches
 
+OLD = {"threshold": 0.5, "blur_px": 2.0, "min_area_px": 20.0}  # where the search began
 VARIANTS = {
-    "components": (lambda maps, s, zoom: by_components(maps[0], s.threshold, s.min_area_px * zoom**2), Grouping()),
-    "distance": (by_distance, Grouping()),
+    "components": (lambda maps, s, zoom: by_components(maps[0], s.threshold, least_area(s, zoom)), Grouping()),
     "distance, blur 1": (by_distance, Grouping(blur_px=1)),
-    "distance, blur 2, reach 6": (by_distance, Grouping(reach_px=6)),
+    "distance, blur 2": (by_distance, Grouping(blur_px=2)),
+    "distance, blur 2, reach 6": (by_distance, Grouping(blur_px=2, reach_px=6)),
+    "distance, blur 3, reach 6": (by_distance, Grouping(blur_px=3, reach_px=6)),
     "votes": (by_votes, Grouping()),
-    "votes, blur 1": (by_votes, Grouping(blur_px=1)),
-    "votes, blur 3": (by_votes, Grouping(blur_px=3)),
-    "votes, blur 3, reach 6": (by_votes, Grouping(blur_px=3, reach_px=6)),
-    "votes, votes 20": (by_votes, Grouping(votes_px=20)),
+    "votes, where we began": (by_votes, Grouping.parse(OLD)),
+    "votes, blur 2": (by_votes, Grouping(blur_px=2)),
+    "votes, blur 4": (by_votes, Grouping(blur_px=4)),
+    "votes, reach 6": (by_votes, Grouping(reach_px=6)),
     "votes, votes 40": (by_votes, Grouping(votes_px=40)),
-    "votes, least area 40": (by_votes, Grouping(min_area_px=40)),
-    "votes, least area 60": (by_votes, Grouping(min_area_px=60)),
-    "votes, threshold 0.45": (by_votes, Grouping(threshold=0.45)),
+    "votes, least area 20": (by_votes, Grouping(min_area_px=20)),
+    "votes, least area 80": (by_votes, Grouping(min_area_px=80)),
+    "votes, threshold 0.5": (by_votes, Grouping(threshold=0.5)),
     "votes, threshold 0.4": (by_votes, Grouping(threshold=0.4)),
-    "votes, threshold 0.55": (by_votes, Grouping(threshold=0.55)),
 }
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +28,6 @@ from unfade.predict.frames import FramePredictor
 from unfade.score.detection import Counts, count_matches
 
 FACTORS = (0.5, 1.0, 2.0, 4.0)
-LARGEST = 2200  # px; stills that would become larger are left out of the scales
 Zoom = Callable[[FramePredictor, np.ndarray, Still], float]
 
 
@@ -44,7 +43,7 @@ def own(predictor: FramePredictor, image: np.ndarray, still: Still) -> float:
     return 1.0
 
 
-def accuracy(predictor: FramePredictor, stills: list[Still], zoom: Zoom) -> dict[str, float]:
+def accuracy(predictor: FramePredictor, stills: Iterable[Still], zoom: Zoom) -> dict[str, float]:
     sums = {0.5: Counts(), 0.75: Counts()}
     for still in stills:
         image = still.image[0]
@@ -64,16 +63,16 @@ def resampled(still: Still, factor: float) -> Still:
         return still
     shape = tuple(round(n * factor) for n in still.labels.shape[-2:])
     image = resize(still.image[0, 0].astype(np.float32), shape, order=1, anti_aliasing=factor < 1, preserve_range=True)
-    rows, columns = (((np.arange(n) + 0.5) / factor).astype(int) for n in shape)
+    sizes = zip(shape, still.labels.shape[-2:], strict=True)
+    rows, columns = (np.minimum((np.arange(n) + 0.5) / factor, m - 1).astype(int) for n, m in sizes)
     labels = still.labels[0][rows][:, columns]
     return Still(still.name, image[None, None].astype(np.float32), labels[None], still.part)
 
 
 def scales(predictor: FramePredictor, stills: list[Still]) -> dict[str, object]:
-    fitting = [s for s in stills if max(s.labels.shape) * max(FACTORS) <= LARGEST]
-    out: dict[str, object] = {"stills": len(fitting)}
+    out: dict[str, object] = {}
     for factor in FACTORS:
-        out[f"x{factor:g}"] = accuracy(predictor, [resampled(s, factor) for s in fitting], given)["F1@0.5"]
+        out[f"x{factor:g}"] = accuracy(predictor, (resampled(s, factor) for s in stills), given)["F1@0.5"]
     return out
 
 

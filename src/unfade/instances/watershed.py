@@ -21,6 +21,7 @@ from unfade.settings import Settings
 
 MAPS = ("foreground", "distance", "vote_y", "vote_x", "border")
 VOTE_PX = 16.0  # unit of the vote maps in pixels
+SPECK_PX = 9.0  # what is smaller in the movie itself is a hot pixel, not an object
 
 Float = NDArray[np.float32]
 LabelImage = NDArray[np.int32]
@@ -79,11 +80,16 @@ def _touching(labels: NDArray[Any]) -> NDArray[np.bool_]:
 class Grouping(Settings):
     """How activated maps become objects; lengths are in pixels of the network's grid."""
 
-    threshold: float = Field(0.5, gt=0, lt=1, description="foreground probability of an object's pixels")
-    blur_px: float = Field(2.0, ge=0, description="Gaussian blur of the vote or distance map before peaks are sought")
+    threshold: float = Field(0.45, gt=0, lt=1, description="foreground probability of an object's pixels")
+    blur_px: float = Field(3.0, ge=0, description="Gaussian blur of the vote or distance map before peaks are sought")
     reach_px: int = Field(4, ge=1, description="two peaks are at least this far apart")
     votes_px: float = Field(8.0, ge=0, description="pixels that must vote for a centre")
-    min_area_px: float = Field(20.0, ge=0, description="smaller objects are dropped")
+    min_area_px: float = Field(50.0, ge=0, description="smaller objects are dropped")
+
+
+def least_area(settings: Grouping, zoom: float) -> float:
+    """Smallest area of an object in pixels of maps that were enlarged `zoom` times; never under `SPECK_PX`."""
+    return max(settings.min_area_px * zoom**2, SPECK_PX)
 
 
 def by_votes(maps: Float, settings: Grouping, zoom: float = 1.0) -> LabelImage:
@@ -112,7 +118,7 @@ def by_votes(maps: Float, settings: Grouping, zoom: float = 1.0) -> LabelImage:
     goals, back = np.unique(goal, return_inverse=True)
     owner = np.asarray(cKDTree(peaks).query(np.stack(np.divmod(goals, shape[1]), axis=1), workers=1)[1])
     labels.ravel()[where] = owner[back] + 1
-    return drop_small(labels, settings.min_area_px * zoom**2)
+    return drop_small(labels, least_area(settings, zoom))
 
 
 def by_distance(maps: Float, settings: Grouping, zoom: float = 1.0) -> LabelImage:
@@ -122,7 +128,7 @@ def by_distance(maps: Float, settings: Grouping, zoom: float = 1.0) -> LabelImag
     seeds = np.zeros(inside.shape, np.int32)
     peaks = _peaks(depth, round(settings.reach_px * zoom), 0.3)
     seeds[peaks[:, 0], peaks[:, 1]] = np.arange(1, len(peaks) + 1)
-    return drop_small(np.asarray(watershed(-depth, seeds, mask=inside), np.int32), settings.min_area_px * zoom**2)
+    return drop_small(np.asarray(watershed(-depth, seeds, mask=inside), np.int32), least_area(settings, zoom))
 
 
 def _peaks(image: Float, reach: int, height: float) -> NDArray[np.int64]:

@@ -69,7 +69,7 @@ def score_paths(
     """All figures that the two sides allow, or those named.
 
     Objects (`AP@…`, `F1@…`, `PQ@…`) are counted on frames whose truth outlines every object; tracking and challenge
-    figures need more than one frame. Intervals are 95 % bootstraps of `draws` over frames; without draws there are none.
+    figures need more than one frame. Intervals are 95 % bootstraps of `draws` over frames; 0 draws give none.
 
     Raises
     ------

@@ -13,6 +13,7 @@ from unfade.records import Instances, View
 
 LADDER = (1.0, 0.5, 2.0, 0.25)  # zooms tried, in this order, when nothing is known
 PROBE_PX = 1024  # the probed part of a frame has at most this side as the network sees it
+MOST = 3.0  # frames are never enlarged more than this
 TOLERANCE = 0.08  # zooms this near to 1 are not worth the resampling
 
 
@@ -28,7 +29,7 @@ class Diameter:
 def zoom_for(diameter_px: float, view: View) -> float:
     """The zoom that brings objects of this diameter into the range the network was trained for; 1 inside it."""
     low, high = view.diameter_px
-    zoom = float(np.clip(diameter_px, low, high) / diameter_px)
+    zoom = min(float(np.clip(diameter_px, low, high) / diameter_px), MOST)
     return 1.0 if abs(zoom - 1) < TOLERANCE else zoom
 
 

@@ -34,7 +34,7 @@ class NucleiUNetSettings(Settings):
     levels: int = Field(4, ge=2, le=6, description="stages of the slim trunk; it shrinks the image 2^levels times")
     blocks: int = Field(1, ge=1, le=4, description="residual blocks per stage of the slim trunk")
     targets: Literal["mask", "maps"] = Field("maps", description="mask: foreground only (paper); maps: with distance")
-    diameter_px: tuple[float, float] = Field((22.0, 32.0), description="median diameters trained for, from and to, px")
+    diameter_px: tuple[float, float] = Field((20.0, 32.0), description="median diameters trained for, from and to, px")
     grouping_by: Literal["votes", "distance"] = Field("votes", description="votes: by the centre pixels point to")
     grouping: watershed.Grouping = Field(watershed.Grouping(), description="how maps become nuclei")
 
@@ -120,7 +120,7 @@ GROUPINGS = {"votes": watershed.by_votes, "distance": watershed.by_distance}
 
 
 def _components(maps: np.ndarray, grouping: watershed.Grouping, zoom: float) -> np.ndarray:
-    return by_components(maps[0], grouping.threshold, grouping.min_area_px * zoom**2)
+    return by_components(maps[0], grouping.threshold, watershed.least_area(grouping, zoom))
 
 
 def _confidence(inside: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

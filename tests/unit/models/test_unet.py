@@ -49,7 +49,7 @@ def test_every_skip_reaches_the_output() -> None:
 
 def test_first_convolution_for_other_channel_numbers_keeps_the_answer_to_grey() -> None:
     three, one = ResNet18Encoder(3), ResNet18Encoder(1)
-    state = {k: v for k, v in three.state_dict().items()}
+    state = dict(three.state_dict().items())
     one.load_trunk(state)
     grey = torch.rand(1, 1, 32, 32)
     with torch.no_grad():
