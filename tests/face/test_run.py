@@ -172,6 +172,20 @@ def test_what_was_deleted_is_made_again(unfade: Command, copy: Path, movie: Path
     assert manifest_of(copy)["stages"]["segment"] == network
 
 
+def test_a_damaged_frame_is_deleted_as_told_and_made_again(
+    unfade: Command, copy: Path, movie: Path, finished: Path
+) -> None:
+    damaged = copy / ".unfade" / "instances" / "000002.npz"
+    damaged.write_bytes(damaged.read_bytes()[:500])
+    words = ("run", movie, "-o", copy, *GIVEN)
+    assert unfade(*words).code == 0  # nothing is to be done, so nobody looks
+    sentence = unfade(*words, "--gap", 1).sentence()
+    assert sentence == f"{damaged} is missing or damaged; delete it and run again."
+    damaged.unlink()
+    assert unfade(*words).code == 0
+    assert results(copy) == results(finished)
+
+
 def test_a_folder_whose_start_was_killed_is_free(unfade: Command, movie: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()

@@ -11,68 +11,75 @@ from unfade.cli import options
 from unfade.cli.console import escape, messages, progress, say_json
 from unfade.errors import SettingsError
 
-RESULT = "Measurements"
+RESULT = "Measurements"  # heading in the help
+
+Movie = Annotated[Path | None, typer.Argument(help="TIFF, OME-TIFF, OME-Zarr, or a folder of frames.")]
+Out = Annotated[Path | None, typer.Option("--out", "-o", metavar="FOLDER", help="Run folder to make or to go on with.")]
+SettingsFile = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Settings file; options given here come before it. The run.toml of a run folder repeats that run, and "
+        "then the movie and --out need not be given.",
+    ),
+]
+SegmentChannel = Annotated[
+    str | None,
+    typer.Option(metavar="CHANNEL", help="Channel to segment: name or index (0).", rich_help_panel=options.INPUT),
+]
+MeasureChannel = Annotated[
+    list[str] | None,
+    typer.Option(metavar="CHANNEL", help="Channel to measure; repeatable (all).", rich_help_panel=options.INPUT),
+]
+SystemName = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="How cells are found (nuclei-unet).", rich_help_panel=options.SYSTEM),
+]
+Tile = Annotated[
+    int | None, typer.Option(metavar="PX", help="Largest side of a tile (1024).", rich_help_panel=options.SYSTEM)
+]
+Gap = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="Frames that a track may miss in a row (2).", rich_help_panel=options.SYSTEM),
+]
+RingGap = Annotated[
+    float | None,
+    typer.Option(metavar="PX", help="Space between nucleus and cytoplasm ring (1).", rich_help_panel=RESULT),
+]
+RingWidth = Annotated[
+    float | None, typer.Option(metavar="PX", help="Width of the cytoplasm ring (5).", rich_help_panel=RESULT)
+]
+Background = Annotated[
+    str | None,
+    typer.Option(
+        metavar="WHAT",
+        help="Subtracted from intensities: none, percentile, or a number (none).",
+        rich_help_panel=RESULT,
+    ),
+]
 
 
 def run(
-    movie: Annotated[
-        Path | None, typer.Argument(help="TIFF, OME-TIFF, OME-Zarr, or a folder of frames.", show_default=False)
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", "-o", metavar="FOLDER", help="Run folder to make or to go on with.", show_default=False),
-    ] = None,
-    settings: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Settings file; options given here come before it. The run.toml of a run folder repeats that run, "
-            "and then MOVIE and --out need not be given.",
-        ),
-    ] = None,
-    segment_channel: Annotated[
-        str | None,
-        typer.Option(metavar="CHANNEL", help="Channel to segment: name or index (0).", rich_help_panel=options.INPUT),
-    ] = None,
-    measure_channel: Annotated[
-        list[str] | None,
-        typer.Option(metavar="CHANNEL", help="Channel to measure; repeatable (all).", rich_help_panel=options.INPUT),
-    ] = None,
+    movie: Movie = None,
+    out: Out = None,
+    settings: SettingsFile = None,
+    segment_channel: SegmentChannel = None,
+    measure_channel: MeasureChannel = None,
     axes: options.Axes = None,
     project: options.Project = None,
     z: options.Plane = None,
     frames: options.Frames = None,
     pixel_size: options.PixelSize = None,
     interval: options.Interval = None,
-    system: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="How cells are found (nuclei-unet).", rich_help_panel=options.SYSTEM),
-    ] = None,
+    system: SystemName = None,
     weights: options.Weights = None,
     diameter: options.Diameter = None,
     device: options.Device = None,
-    tile: Annotated[
-        int | None, typer.Option(metavar="PX", help="Largest side of a tile (1024).", rich_help_panel=options.SYSTEM)
-    ] = None,
-    gap: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Frames that a track may miss in a row (2).", rich_help_panel=options.SYSTEM),
-    ] = None,
-    ring_gap: Annotated[
-        float | None,
-        typer.Option(metavar="PX", help="Space between nucleus and cytoplasm ring (1).", rich_help_panel=RESULT),
-    ] = None,
-    ring_width: Annotated[
-        float | None, typer.Option(metavar="PX", help="Width of the cytoplasm ring (5).", rich_help_panel=RESULT)
-    ] = None,
-    background: Annotated[
-        str | None,
-        typer.Option(
-            metavar="WHAT",
-            help="Subtracted from intensities: none, percentile, or a number (none).",
-            rich_help_panel=RESULT,
-        ),
-    ] = None,
+    tile: Tile = None,
+    gap: Gap = None,
+    ring_gap: RingGap = None,
+    ring_width: RingWidth = None,
+    background: Background = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Take a movie to labels, tracks, measurements and a report; a killed run goes on where it stopped.
@@ -100,10 +107,15 @@ def run(
     if as_json:
         say_json({"out": str(folder.root), "manifest": facts})
         return
+    _tell(folder.report, facts)
+
+
+def _tell(report: Path, facts: dict[str, Any]) -> None:
+    """What a person wants to know first, and the notes."""
     stages = facts["stages"]
     messages.print(
         f"[bold]{stages['link']['tracks']}[/] tracks, [bold]{stages['measure']['objects']}[/] objects in "
-        f"{facts['input']['shape'][0]} frames; report: [cyan]{escape(str(folder.report))}[/]",
+        f"{facts['input']['shape'][0]} frames; report: [cyan]{escape(str(report))}[/]",
         soft_wrap=True,
     )
     for note in facts["notes"]:

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from unfade.data.labelstore import LabelWriter
-from unfade.data.outputs import PART, remove, replacing
-from unfade.errors import OutputError
+from unfade.data.outputs import PART, remove
 from unfade.link import LinkSettings
 from unfade.link.cleanup import clean
 from unfade.ops.relabel import remap
+from unfade.pipeline.arrays import read_arrays, write_arrays
 from unfade.pipeline.segmenting import frame_path, read_instances
 from unfade.records import Calibration, LabelImage, Lineage
 from unfade.registry import load
@@ -68,8 +68,7 @@ def write_track_labels(
 
 def write_lineage(path: Path, lineage: Lineage) -> None:
     """Write a lineage as plain arrays, complete or not at all."""
-    with replacing(path) as part, part.open("wb") as file:
-        np.savez(file, allow_pickle=False, **{name: getattr(lineage, name) for name in ARRAYS})
+    write_arrays(path, {name: getattr(lineage, name) for name in ARRAYS})
 
 
 def read_lineage(path: Path) -> Lineage:
@@ -80,8 +79,4 @@ def read_lineage(path: Path) -> Lineage:
     OutputError
         If the file is missing or damaged.
     """
-    try:
-        with np.load(path, allow_pickle=False) as found:
-            return Lineage(**{name: found[name] for name in ARRAYS})
-    except (OSError, ValueError, KeyError) as error:
-        raise OutputError(f"{path} is missing or damaged ({error}); run again.") from None
+    return Lineage(**read_arrays(path, ARRAYS))

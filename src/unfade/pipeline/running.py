@@ -153,7 +153,7 @@ def _stages(job: Job, stage: segmenting.SegmentStage, identity: str) -> None:
         job.manifest["notes"] = reporting.notes_of(movie, job.manifest)
         return reporting.report_into(folder, movie, job.channel, job.manifest)
 
-    job.stage("segment", seen, (segmenting.frame_path(folder.instances, count - 1),), segment)
+    job.stage("segment", seen, tuple(segmenting.frame_path(folder.instances, t) for t in range(count)), segment)
     job.stage("link", linked, (folder.labels, folder.lineage), link)
     job.stage("measure", counted, tuple(folder.tables()), measure)
     job.stage("report", shown, (folder.report,), report)

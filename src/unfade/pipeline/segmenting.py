@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from unfade.data import check_frame
-from unfade.data.outputs import guarded, replacing, write_text
-from unfade.errors import OutputError, SettingsError, WeightsError
+from unfade.data.outputs import guarded, write_text
+from unfade.errors import SettingsError, WeightsError
 from unfade.ops.device import pick_device
+from unfade.pipeline.arrays import read_arrays, write_arrays
 from unfade.pipeline.settings import PredictSettings, SystemSettings
 from unfade.predict.diameter import Diameter, measure_diameter, zoom_for
 from unfade.predict.frames import FramePredictor
@@ -118,9 +119,7 @@ def frame_path(folder: Path, t: int) -> Path:
 def write_instances(path: Path, found: Instances) -> None:
     """Write objects as plain arrays, complete or not at all."""
     arrays = {name: np.asarray(getattr(found, name)) for name in FIELDS}
-    arrays["runs"] = arrays["runs"].astype(np.uint32)
-    with replacing(path) as part, part.open("wb") as file:
-        np.savez(file, allow_pickle=False, **arrays)
+    write_arrays(path, {**arrays, "runs": found.runs.astype(np.uint32)})
 
 
 def read_instances(path: Path) -> Instances:
@@ -129,13 +128,8 @@ def read_instances(path: Path) -> Instances:
     Raises
     ------
     OutputError
-        If the file is damaged.
+        If the file is missing or damaged.
     """
-    try:
-        with np.load(path, allow_pickle=False) as found:
-            values = {name: found[name] for name in FIELDS}
-    except (OSError, ValueError, KeyError) as error:
-        raise OutputError(f"{path} is damaged ({error}); delete the run folder and run again.") from None
-    values["runs"] = values["runs"].astype(np.int64)
-    y = [int(n) for n in values.pop("shape")]
-    return Instances(shape=(y[0], y[1], y[2]), **values)
+    values: dict[str, Any] = read_arrays(path, FIELDS)
+    frames, height, width = (int(n) for n in values.pop("shape"))
+    return Instances(shape=(frames, height, width), runs=values.pop("runs").astype(np.int64), **values)

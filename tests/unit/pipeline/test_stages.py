@@ -1,0 +1,164 @@
+"""Stages by themselves: files of objects, label images of tracks, measurements, scores of sides."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from unfade.data import open_labels
+from unfade.errors import InputError, OutputError, ShapeError
+from unfade.link import LinkSettings
+from unfade.measure import MeasureSettings
+from unfade.pipeline import linking, segmenting
+from unfade.pipeline.measuring import measure_labels
+from unfade.pipeline.scoring import open_side, score_paths
+from unfade.records import Calibration, Instances, Labels, Lineage, Movie
+from unfade.testing.movies import tiny
+
+LABELS = np.zeros((3, 12, 16), np.int32)
+LABELS[:, 2:6, 3:8] = 4
+LABELS[1:, 8:11, 9:14] = 9
+
+
+class Stub:
+    """Finds the pixels over 100 as one object; remembers which frames it saw."""
+
+    def __init__(self) -> None:
+        self.seen: list[int] = []
+
+    def push(self, t: int, frame: np.ndarray) -> tuple[int, list[Instances]]:
+        self.seen.append(t)
+        return t + 1, [Instances.of((frame[0] > 100).astype(np.int32))]
+
+
+def movie() -> Movie:
+    return Movie.of(50 + (LABELS > 0).astype(np.uint16) * 200)
+
+
+def test_objects_survive_their_file(tmp_path: Path) -> None:
+    found = Instances.of(LABELS, np.arange(5, dtype=np.float32) / 7, np.full(5, np.nan, np.float32))
+    segmenting.write_instances(tmp_path / "a.npz", found)
+    back = segmenting.read_instances(tmp_path / "a.npz")
+    for field in fields(Instances):
+        a, b = getattr(found, field.name), getattr(back, field.name)
+        assert np.array_equal(a, b, equal_nan=field.name[:2] in ("sc", "u_")), field.name
+    assert back.runs.dtype == np.int64
+
+
+@pytest.mark.parametrize("content", [b"", b"no arrays", b"\x93NUMPY\x01\x00", None])
+def test_a_damaged_file_of_objects_says_what_to_do(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "a.npz"
+    segmenting.write_instances(path, Instances.of(LABELS))
+    path.write_bytes(path.read_bytes()[:-400] if content is None else content)
+    with pytest.raises(OutputError, match=r"a.npz is missing or damaged; delete it and run again\."):
+        segmenting.read_instances(path)
+
+
+def test_frames_that_are_there_are_not_done_again(tmp_path: Path) -> None:
+    told: list[tuple[str, int, int]] = []
+    segmenting.segment_into(tmp_path, movie(), first := Stub(), "key", lambda *step: told.append(step))
+    assert first.seen == [0, 1, 2]
+    assert told == [("segment", 1, 3), ("segment", 2, 3), ("segment", 3, 3)]
+    segmenting.frame_path(tmp_path, 1).unlink()
+    segmenting.segment_into(tmp_path, movie(), again := Stub(), "key")
+    assert again.seen == [1]
+    segmenting.segment_into(tmp_path, movie(), other := Stub(), "other key")
+    assert other.seen == [0, 1, 2]
+
+
+def test_frames_of_another_key_are_gone_even_if_the_movie_is_shorter_now(tmp_path: Path) -> None:
+    segmenting.segment_into(tmp_path, movie(), Stub(), "key")
+    segmenting.segment_into(tmp_path, movie().window(0, 2), Stub(), "other")
+    assert sorted(p.name for p in tmp_path.glob("*.npz")) == ["000000.npz", "000001.npz"]
+
+
+def test_pixels_that_are_no_numbers_stop_at_their_frame(tmp_path: Path) -> None:
+    frames = np.zeros((3, 8, 8), np.float32)
+    frames[2, 1, 1] = np.nan
+    stage: Any = Stub()
+    with pytest.raises(InputError, match="Frame 2 has 1 NaN"):
+        segmenting.segment_into(tmp_path, Movie.of(frames), stage, "key")
+    assert stage.seen == [0, 1]
+
+
+def lineage() -> Lineage:
+    frame, label = np.array([0, 1, 2, 1, 2], np.int32), np.array([4, 4, 4, 9, 9], np.int32)
+    track = np.array([1, 1, 1, 2, 2], np.int32)
+    return Lineage(frame, label, track, np.full(5, np.nan, np.float32), np.array([[2, 1]], np.int32))
+
+
+def test_a_lineage_survives_its_file(tmp_path: Path) -> None:
+    linking.write_lineage(tmp_path / "l.npz", lineage())
+    back = linking.read_lineage(tmp_path / "l.npz")
+    assert all(
+        np.array_equal(getattr(back, n), getattr(lineage(), n), equal_nan=n == "confidence") for n in linking.ARRAYS
+    )
+    (tmp_path / "l.npz").write_bytes(b"x")
+    with pytest.raises(OutputError, match=r"l.npz is missing or damaged; delete it and run again\."):
+        linking.read_lineage(tmp_path / "l.npz")
+
+
+def test_label_images_hold_tracks_and_leave_out_what_has_none(tmp_path: Path) -> None:
+    whole = lineage()
+    kept = Lineage(*(getattr(whole, n)[:4] for n in linking.ARRAYS[:4]), whole.parents)  # the last object has no track
+    shape = (3, 12, 16)
+    linking.write_track_labels(tmp_path / "l.zarr", iter(LABELS), shape, kept, Calibration(0.5, 60.0))
+    labels = open_labels(tmp_path / "l.zarr")
+    expected = np.where(LABELS == 4, 1, np.where(LABELS == 9, 2, 0))
+    expected[2][LABELS[2] == 9] = 0
+    assert np.array_equal(np.asarray(labels), expected)
+    assert labels.calibration.pixel_um == 0.5
+
+
+def test_half_written_labels_are_removed(tmp_path: Path) -> None:
+    def frames() -> Any:
+        yield LABELS[0]
+        raise OutputError("full")
+
+    with pytest.raises(OutputError, match="full"):
+        linking.write_track_labels(tmp_path / "l.zarr", frames(), (3, 12, 16), lineage(), Calibration())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_links_tell_their_progress() -> None:
+    told: list[tuple[str, int, int]] = []
+    found = linking.link_frames(iter(LABELS), 3, LinkSettings(), lambda *step: told.append(step))
+    assert told == [("link", 1, 3), ("link", 2, 3), ("link", 3, 3)]
+    assert len(found.tracks()) == 2
+
+
+@pytest.mark.parametrize("kind", ["nucleus", "cell"])
+def test_measured_labels_keep_their_kind(kind: Any) -> None:
+    table = measure_labels(movie(), Labels.of(LABELS, kind), MeasureSettings())
+    assert set(table.rows["kind"]) == {kind}
+    assert table.rows["ratio_channel_0"].isna().all() == (kind == "cell")
+    assert list(table.rows["area_px"]) == [20, 20, 15, 20, 15]
+
+
+def test_labels_of_another_size_are_refused() -> None:
+    with pytest.raises(ShapeError, match=r"The labels are \(3, 12, 16\) but the movie has frames \(2, 12, 16\)\."):
+        measure_labels(movie().window(0, 2), Labels.of(LABELS), MeasureSettings())
+
+
+def test_no_object_gives_a_table_with_columns() -> None:
+    empty = measure_labels(movie(), Labels.of(np.zeros_like(LABELS)), MeasureSettings())
+    full = measure_labels(movie(), Labels.of(LABELS), MeasureSettings())
+    assert (len(empty), list(empty.rows), empty.units) == (0, list(full.rows), full.units)
+
+
+def test_sides_that_are_equal_score_one(tmp_path: Path) -> None:
+    linking.write_track_labels(tmp_path / "l.zarr", iter(LABELS), (3, 12, 16), lineage(), Calibration())
+    assert open_side(tmp_path / "l.zarr").tracks is None
+    found = score_paths(tmp_path / "l.zarr", tmp_path / "l.zarr", ["f1@0.50", "MOTA"], draws=0)
+    assert [s.value for s in found.values()] == [1, 1]
+
+
+def test_the_tiny_movie_is_followed_by_its_own_masks() -> None:
+    made = tiny()
+    found = linking.link_frames(made.labels().frames(), 5, LinkSettings())
+    pairs = {(int(a), int(b)) for a, b in zip(found.label, found.track, strict=True)}
+    assert len(pairs) == len({a for a, _ in pairs}) == len({b for _, b in pairs})
