@@ -69,7 +69,8 @@ def score_paths(
     """All figures that the two sides allow, or those named.
 
     Objects (`AP@…`, `F1@…`, `PQ@…`) are counted on frames whose truth outlines every object; tracking and challenge
-    figures need more than one frame. Intervals are 95 % bootstraps of `draws` over frames; 0 draws give none.
+    figures need more than one frame. Intervals are 95 % bootstraps of `draws` over frames, for SEG over
+    objects; 0 draws give none.
 
     Raises
     ------
@@ -83,14 +84,16 @@ def score_paths(
         raise ShapeError(
             f"{pred} has frames {a.labels.shape} but {truth} has {b.labels.shape} (T, Y, X); score like with like."
         )
-    out = Scores({})
+    out, plan = Scores({}), Plan(draws=draws, seed=seed) if draws else None
     if len(a.labels) > 1:
         outlines = b.outlines if b.outlines is not None else _Lazy(b.labels)
-        out = out | score_sequence(a.labels.frames(), a.tracks, b.labels.frames(), b.tracks, outlines or None)
+        out = out | score_sequence(
+            a.labels.frames(), a.tracks, b.labels.frames(), b.tracks, outlines or None, plan=plan
+        )
     frames = [t for t in range(len(b.labels)) if _complete(b, t)]
     if frames:
         pairs = ((a.labels.frame(t), b.outlines[t] if b.outlines else b.labels.frame(t)) for t in frames)
-        out = out | score_objects(pairs, strict=True, plan=Plan(draws=draws, seed=seed) if draws else None)
+        out = out | score_objects(pairs, strict=True, plan=plan)
     return out if not metrics else _chosen(out, metrics)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -18,6 +18,7 @@ from unfade.score.biology import (
     longest_fractions,
     track_fractions,
 )
+from unfade.score.bootstrap import Plan, mean_figure
 from unfade.score.ctc import det, lnk, overall, seg, tra
 from unfade.score.divisions import divisions
 from unfade.score.graph import operations
@@ -44,6 +45,7 @@ def score_sequence(
     truth_tracks: pd.DataFrame | None,
     seg_truth: Mapping[int, NDArray[Any]] | None = None,
     settings: TrackingSettings | None = None,
+    plan: Plan | None = None,
 ) -> Scores:
     """Score a result against the tracking truth, and against the segmentation truth where there is one.
 
@@ -63,19 +65,37 @@ def score_sequence(
     TruthError
         For a truth table that does not fit its images.
     """
-    return score_matches(match_sequence(pred, pred_tracks, truth, truth_tracks, seg_truth), settings)
+    return score_matches(match_sequence(pred, pred_tracks, truth, truth_tracks, seg_truth), settings, plan)
 
 
-def score_matches(matches: Matches, settings: TrackingSettings | None = None) -> Scores:
+def score_matches(matches: Matches, settings: TrackingSettings | None = None, plan: Plan | None = None) -> Scores:
     """Every figure that the matches of a sequence give."""
     chosen = settings if settings is not None else TrackingSettings.parse({})
-    technical = technical_scores(matches)
+    technical = technical_scores(matches, plan)
     biological = biological_scores(matches, technical["LNK"].value, chosen)
     return technical | biological | association_scores(matches) | division_scores(matches, chosen)
 
 
-def technical_scores(matches: Matches) -> Scores:
-    """SEG, DET, TRA, LNK, OP_CSB, OP_CTB, AOGM and the counted operations NS, FN, FP, ED, EA, EC."""
+def over_sequences(scores: Sequence[Scores], plan: Plan = Plan()) -> Scores:
+    """Mean of every figure over sequences, the challenge's way to join them, with its interval over sequences.
+
+    A sequence in which a figure is absent or not defined is left out of that figure's mean; the count shows it.
+    """
+    names = dict.fromkeys(name for one in scores for name in one)
+    joined = {}
+    for name in names:
+        values = [one[name].value for one in scores if name in one]
+        how = next(one[name].how for one in scores if name in one)
+        joined[name] = mean_figure(values, "sequences", {**how, "joined": "mean over sequences"}, plan)
+    return Scores(joined)
+
+
+def technical_scores(matches: Matches, plan: Plan | None = None) -> Scores:
+    """SEG, DET, TRA, LNK, OP_CSB, OP_CTB, AOGM and the counted operations NS, FN, FP, ED, EA, EC.
+
+    With a plan, SEG gets its interval over the objects of the segmentation truth. The graph measures of one sequence
+    have none: their markers and links depend on each other; `over_sequences` draws whole sequences.
+    """
     done = operations(matches)
     how = _how(matches, matcher=COVERED, source="Matula 2015", weights="NS 5, FN 10, FP 1, ED 1, EA 1.5, EC 1")
     markers, links = (done.vertices, "markers of the truth"), (done.edges, "links of the truth")
@@ -85,7 +105,8 @@ def technical_scores(matches: Matches) -> Scores:
         objects = (len(matches.outlines.iou), "objects of the segmentation truth")
         rule = _how(matches, matcher="mask covers > 0.5 of the object, then IoU", source="Ulman 2017")
         rule["frames"] = matches.outlines.frames
-        out["SEG"] = Figure(seg(matches.outlines), *objects, rule)
+        span = None if plan is None else mean_figure(matches.outlines.iou, objects[1], rule, plan).interval
+        out["SEG"] = Figure(seg(matches.outlines), *objects, rule, span)
     out["DET"] = Figure(det(done), *markers, how)
     out["TRA"] = Figure(tra(done), *both, how)
     out["LNK"] = Figure(lnk(done), *links, how)

@@ -13,8 +13,9 @@ import pytest
 from tests.cases.lineages import CASES, FAMILY, Case, images, table
 from tests.unit.score.films import COLUMNS, blank, frame_of, matched, renamed, scored
 from unfade.errors import SettingsError, ShapeError, TruthError
+from unfade.score.bootstrap import Plan
 from unfade.score.matches import match_sequence
-from unfade.score.sequence import TrackingSettings, score_matches, score_sequence
+from unfade.score.sequence import TrackingSettings, over_sequences, score_matches, score_sequence
 
 FILM, TABLE = images(FAMILY, 6, 5), frame_of(FAMILY)
 
@@ -194,3 +195,24 @@ def test_rows_of_cases_are_written_as_drawn() -> None:
     assert film.shape == (2, 6, 10)
     assert film.sum() == 2 * 4 * 9
     assert table(case.truth).tolist() == [[1, 0, 1, 0]]
+
+
+def test_seg_has_an_interval_over_objects_and_sequences_are_drawn_whole() -> None:
+    truth = np.zeros((2, 12, 24), np.int32)
+    truth[:, 2:10, 2:10], truth[:, 2:10, 14:22] = 1, 2
+    found = truth.copy()
+    found[:, 2:6, 2:10] = 0
+    found[:, 2:4, 14:22] = 0
+    outlines = dict(enumerate(truth))
+    one = score_sequence(found, None, truth, None, outlines, plan=Plan(draws=200, seed=1))
+    span = one["SEG"].interval
+    assert one["SEG"].value == pytest.approx((0.0 + 0.75) / 2)  # half an object is not more than half of it
+    assert span is not None
+    assert (span.low, span.high) == (0.0, 0.75)
+    assert span.units == 4
+    best = score_sequence(truth, None, truth, None, outlines)
+    both = over_sequences([one, best], Plan(draws=200, seed=1))
+    assert both["SEG"].value == pytest.approx((0.375 + 1) / 2)
+    assert both["SEG"].count == 2
+    assert both["TRA"].interval is not None
+    assert both["TRA"].interval.unit == "sequences"
