@@ -22,8 +22,7 @@ from unfade.link.similarity import Candidates, Shift, Step, candidates
 from unfade.records import LabelImage, Lineage
 
 FEW = 3  # objects that a jump of the stage needs as witnesses
-POOR = 0.3  # median IoU of the best overlaps below which a jump of the stage is looked for
-CLEAR = 1.5  # a jump is believed if the best similarities grow by this factor
+POOR = 0.3  # median IoU below which a jump of the stage is looked for, and above which it is believed
 
 
 @dataclass(frozen=True)
@@ -107,12 +106,19 @@ class OverlapLinker:
         still, front = candidates(step), step.front
         if not self.settings.drift or front.before is None or min(front.recent, len(step.frame)) < FEW:
             return step, still
-        if np.median(still.best(still.iou, front.recent)) >= POOR:
+        if _usual_overlap(step, still) >= POOR:
             return step, still
         jumped = replace(step, shift=jump(front.before, step.frame))
         moved = candidates(jumped)
-        before, after = (c.best(c.similarity, front.recent).sum() for c in (still, moved))
-        return (jumped, moved) if after > CLEAR * before else (step, still)
+        return (jumped, moved) if _usual_overlap(jumped, moved) >= POOR else (step, still)
+
+
+def _usual_overlap(step: Step, found: Candidates) -> float:
+    """Median of the best IoU of the objects of the frame before that are in view after the stage's jump."""
+    rows, (height, width), (dy, dx) = step.front.recent, step.frame.labels.shape, step.shift
+    y, x = step.front.y[:rows] + dy, step.front.x[:rows] + dx
+    seen = (y >= 0) & (y < height) & (x >= 0) & (x < width)
+    return float(np.median(found.best(found.iou, rows)[seen])) if seen.sum() >= FEW else 0.0
 
 
 def _links(

@@ -36,9 +36,8 @@ def test_a_daughter_that_vanishes_at_once_undoes_the_division() -> None:
     ("kids", "frames"),
     [
         ({2: (4, 9), 3: (4, 5)}, 2),  # lives long enough
-        ({2: (4, 4), 3: (4, 4)}, 2),  # both vanish: nobody goes on
+        ({2: (4, 4), 3: (4, 4), 4: (0, 9)}, 2),  # both vanish: nobody goes on
         ({2: (4, 9), 3: (4, 4)}, 0),  # switched off
-        ({2: (4, 4), 3: (4, 4), 4: (0, 4)}, 3),  # the movie ends
     ],
 )
 def test_other_divisions_stay(kids: Spans, frames: int) -> None:
@@ -46,6 +45,18 @@ def test_other_divisions_stay(kids: Spans, frames: int) -> None:
     after = clean(before, LinkSettings(daughter_frames=frames))
     assert spans(after) == spans(before)
     assert after.parents.tolist() == [[2, 1], [3, 1]]
+
+
+def test_a_daughter_cut_short_by_the_end_of_the_movie_counts() -> None:
+    before = lineage({1: (0, 3), 2: (4, 4), 3: (4, 5), 4: (5, 5), 5: (5, 5)}, ((2, 1), (3, 1), (4, 2), (5, 2)))
+    assert len(clean(before, LinkSettings(daughter_frames=3)).parents) == 4
+
+
+def test_a_daughter_is_as_old_as_what_was_joined_to_her() -> None:
+    before = lineage({1: (0, 3), 2: (4, 4), 3: (4, 12), 4: (5, 12), 5: (5, 5)}, ((2, 1), (3, 1), (4, 2), (5, 2)))
+    found = cleaned(before, LinkSettings())
+    assert spans(found.lineage) == {1: (0, 3), 2: (4, 12), 3: (4, 12), 5: (5, 5)}
+    assert found.undone_divisions == 1
 
 
 def test_a_brief_daughter_that_divides_again_counts() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.unit.link.test_overlap import families, linked, squares, tracks
-from unfade.link import LinkSettings, clean
+from unfade.link import LinkSettings, OverlapLinker, clean
 
 MOTHER = {1: (20, 30, 16)}
 DAUGHTERS = {2: (22, 22, 11), 3: (22, 42, 11)}
@@ -40,6 +40,34 @@ def test_a_daughter_is_not_taken_from_a_neighbour_that_needs_it() -> None:
     lineage, _ = linked(squares(first, {1: (20, 20, 10), 2: (20, 33, 12)}))
     assert families(lineage) == set()
     assert tracks(lineage) == {((0, 1), (1, 1)), ((0, 2), (1, 2))}
+
+
+def test_a_daughter_is_taken_from_a_lost_neighbour_that_fits_worse() -> None:
+    lineage, _ = linked(squares({**MOTHER, 7: (20, 56, 10)}, DAUGHTERS))
+    assert families(lineage) == {((1, 2), (0, 1)), ((1, 3), (0, 1))}
+    assert ((0, 7),) in tracks(lineage)
+
+
+def test_two_mothers_do_not_share_a_daughter() -> None:
+    frames = np.zeros((2, 60, 90), np.int32)
+    frames[0, 20:32, 20:32], frames[0, 20:32, 32:44] = 1, 2
+    frames[1, 20:32, 20:28], frames[1, 20:32, 28:36], frames[1, 20:32, 36:44] = 1, 2, 3
+    lineage, _ = linked(frames)
+    assert len(families(lineage)) == 2
+    assert len({child for child, _ in lineage.parents.tolist()}) == 2
+
+
+def test_a_mother_is_gone_after_she_divided() -> None:
+    linker = OverlapLinker()
+    state, _ = linker.push(linker.start(), squares(MOTHER)[0])
+    state, _ = linker.push(state, squares(DAUGHTERS)[0])
+    assert state.front.track.tolist() == [2, 3]
+
+
+def test_a_daughter_that_vanishes_beside_her_unchanged_sister_has_not_merged() -> None:
+    sisters = {2: (22, 25, 11), 3: (22, 38, 11)}
+    _, decided = linked(squares(MOTHER, sisters, {2: (22, 29, 11)}))
+    assert decided[2].merged.tolist() == []
 
 
 def test_a_mother_missed_while_she_divides_is_still_the_mother() -> None:

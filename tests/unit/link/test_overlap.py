@@ -113,21 +113,54 @@ def test_the_total_decides_where_the_best_single_link_misleads() -> None:
     assert tracks(linked(squares(first, then), method="greedy", **settings)[0]) == swap
 
 
-def test_jumps_of_the_stage_are_found_and_reported() -> None:
-    first = {k: v for k, v in FIELD.items() if k < 5}
-    jumped = {k: (y + 9, x + 15, side) for k, (y, x, side) in first.items()}
-    lineage, decided = linked(squares(first, first, jumped, jumped))
-    assert [d.drift_px for d in decided] == [(0, 0), (0, 0), (9, 15), (0, 0)]
+@pytest.mark.parametrize("way", [(9, 15), (-6, -5), (0, 50)])
+def test_jumps_of_the_stage_are_found_and_reported(way: tuple[int, int]) -> None:
+    first = {k: v for k, v in FIELD.items() if k < 4}
+    jumped = {k: (y + way[0], x + way[1], side) for k, (y, x, side) in first.items()}
+    lineage, decided = linked(squares(first, first, jumped, jumped), reach=0)
+    assert [d.drift_px for d in decided] == [(0, 0), (0, 0), way, (0, 0)]
     assert tracks(lineage) == {tuple((t, k) for t in range(4)) for k in first}
     _, decided = linked(squares(first, first, jumped), drift=False)
     assert decided[2].drift_px == (0, 0)
 
 
-def test_a_lost_track_moves_with_the_stage() -> None:
+def test_a_jump_is_judged_by_the_objects_that_stay_in_view() -> None:
+    first = {**FIELD, 6: (44, 70, 6), 7: (20, 75, 6)}
+    jumped = {k: (y, x + 50, side) for k, (y, x, side) in first.items() if x + 50 + side < 90}
+    assert len(jumped) == 3
+    assert linked(squares(first, jumped))[1][1].drift_px == (0, 50)
+
+
+def test_a_jump_shows_in_a_field_without_background() -> None:
+    random = np.random.default_rng(3)
+    rows, columns = (np.searchsorted(np.cumsum(random.integers(9, 22, 12)), np.arange(110)) for _ in range(2))
+    whole = (rows[:, None] * 20 + columns + 1).astype(np.int32)
+    _, decided = linked(np.stack([whole[:90, :90], whole[8:98, 7:97]]))
+    assert decided[1].drift_px == (-8, -7)
+
+
+def test_a_field_of_other_objects_is_no_jump() -> None:
+    others = {1: (40, 10, 6), 2: (10, 40, 7), 3: (45, 70, 6), 4: (25, 75, 6)}
+    assert linked(squares(FIELD, others))[1][1].drift_px == (0, 0)
+
+
+def test_a_track_that_is_lost_as_the_stage_jumps_is_found_again() -> None:
     jumped = {k: (y + 9, x + 15, side) for k, (y, x, side) in FIELD.items()}
     without = {k: v for k, v in jumped.items() if k != 3}
-    lineage, _ = linked(squares(FIELD, without, jumped))
-    assert ((0, 3), (2, 3)) in tracks(lineage)
+    assert ((0, 3), (2, 3)) in tracks(linked(squares(FIELD, without, jumped), reach=0)[0])
+    before = {k: v for k, v in FIELD.items() if k != 3}
+    assert ((0, 3), (2, 3)) in tracks(linked(squares(FIELD, before, jumped), reach=0)[0])
+    linker, state = OverlapLinker(), OverlapLinker().start()
+    for image in squares(FIELD, without):
+        state, _ = linker.push(state, image)
+    y, x, side = jumped[3]
+    assert (state.front.y[-1], state.front.x[-1]) == (y + (side - 1) / 2, x + (side - 1) / 2)
+
+
+def test_a_track_seen_just_now_comes_before_one_long_lost() -> None:
+    first = {1: (20, 20, 8), 2: (20, 29, 8)}
+    frames = squares(first, {2: (20, 29, 8)}, {9: (20, 24, 8)})  # more of 9 lies on 1 than on 2
+    assert ((0, 2), (1, 2), (2, 9)) in tracks(linked(frames, divisions=False)[0])
 
 
 def test_confidence_falls_where_another_object_would_do_as_well() -> None:
