@@ -331,6 +331,19 @@ def test_a_full_disk_later_keeps_what_is_complete_and_the_run_goes_on(
     assert json.loads((out / "manifest.json").read_text())["stages"]["segment"] == stages["segment"]
 
 
+def test_a_full_disk_in_the_middle_of_a_table(
+    unfade: Command, movie: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pyarrow.parquet.ParquetWriter.write_table", fail)
+    out = tmp_path / "out"
+    sentence = unfade("run", movie, "-o", out, "--diameter", 12, "--frames", "0:2").sentence()
+    assert re.search(r"out/objects.csv cannot be written: the disk is full", Path(sentence).as_posix())
+    assert sorted(p.name for p in out.iterdir()) == [".unfade", "labels.ome.zarr", "manifest.json"]
+
+
 def test_a_full_disk_leaves_earlier_results_as_they_are(
     unfade: Command, movie: Path, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

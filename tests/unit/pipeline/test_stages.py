@@ -14,8 +14,11 @@ from unfade.errors import InputError, OutputError, ShapeError
 from unfade.link import LinkSettings
 from unfade.measure import MeasureSettings
 from unfade.pipeline import linking, segmenting
+from unfade.pipeline.folder import RunFolder
 from unfade.pipeline.measuring import measure_labels
+from unfade.pipeline.running import Job
 from unfade.pipeline.scoring import open_side, score_paths
+from unfade.pipeline.settings import RunSettings
 from unfade.records import Calibration, Instances, Labels, Lineage, Movie
 from unfade.testing.movies import tiny
 
@@ -162,3 +165,32 @@ def test_the_tiny_movie_is_followed_by_its_own_masks() -> None:
     found = linking.link_frames(made.labels().frames(), 5, LinkSettings())
     pairs = {(int(a), int(b)) for a, b in zip(found.label, found.track, strict=True)}
     assert len(pairs) == len({a for a, _ in pairs}) == len({b for _, b in pairs})
+
+
+def test_any_failure_to_write_in_a_stage_is_told(tmp_path: Path) -> None:
+    def work() -> dict[str, Any]:
+        raise OSError(28, "No space left on device")
+
+    job = Job(RunFolder(tmp_path), RunSettings(), movie(), 0, (0,), {"stages": {}})
+    with pytest.raises(OutputError, match="cannot be written: the disk is full"):
+        job.stage("link", "key", (), work)
+    assert not job.manifest["stages"]["link"]["complete"]
+
+
+def test_a_stage_is_done_once_per_key_and_again_without_its_outputs(tmp_path: Path) -> None:
+    done: list[int] = []
+    output = tmp_path / "output"
+
+    def work() -> dict[str, Any]:
+        done.append(1)
+        output.touch()
+        return {"found": len(done)}
+
+    job = Job(RunFolder(tmp_path), RunSettings(), movie(), 0, (0,), {"input": {}, "stages": {}})
+    for key in ("a", "a", "b"):
+        job.stage("link", key, (output,), work)
+    assert len(done) == 2
+    output.unlink()
+    job.stage("link", "b", (output,), work)
+    kept = RunFolder(tmp_path).read_manifest()["stages"]["link"]
+    assert (kept["complete"], kept["key"], kept["found"]) == (True, "b", 3)
