@@ -34,6 +34,8 @@ def setup(app: Any) -> None:
     """Write the pages that the program knows best before the others are read."""
     import draw_cases
     import generate
+    import generate_metrics
 
     app.connect("builder-inited", lambda _: generate.write(HERE / "generated"))
     app.connect("builder-inited", lambda _: draw_cases.write(HERE / "generated"))
+    app.connect("builder-inited", lambda _: generate_metrics.write(HERE / "generated"))

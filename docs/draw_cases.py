@@ -28,9 +28,9 @@ def write(folder: Path) -> None:
     for name, make in BESTIARY.items():
         case = make()
         picture = f"case-{name.replace(' ', '-')}.svg"
-        _put(folder / picture, drawing(case))
+        put(folder / picture, drawing(case))
         parts += [f"## {name}\n", f"{inspect.getdoc(make)}\n", f"![{name}]({picture})\n", facts(case)]
-    _put(folder / "cases.md", "\n".join(parts))
+    put(folder / "cases.md", "\n".join(parts))
 
 
 def facts(case: Case) -> str:
@@ -55,7 +55,7 @@ def drawing(case: Case) -> str:
     for t, labels in enumerate(case.labels):
         left = t * (width + GAP)
         body.append(f'<text x="{left + width / 2}" y="{TITLE - 5}" class="t">{t}</text>')
-        body.append(f'<g transform="translate({left} {TITLE})">{_masks(labels)}</g>')
+        body.append(f'<g transform="translate({left} {TITLE})">{masks(labels)}</g>')
         if not plain:
             body.append(f'<g transform="translate({left} {TITLE + height + GAP})">{_greys(case.image, t)}</g>')
     style = "text{font:11px sans-serif;text-anchor:middle;fill:#fff}.t{fill:#888}"
@@ -65,7 +65,7 @@ def drawing(case: Case) -> str:
     )
 
 
-def _masks(labels: np.ndarray) -> str:
+def masks(labels: np.ndarray) -> str:
     parts = [f'<rect width="{SIZE[1] * PIXEL}" height="{SIZE[0] * PIXEL}" fill="#20262e"/>']
     ids = np.unique(labels[labels > 0])
     parts += [f'<path d="{_path(labels == i)}" fill="{COLOURS[int(i) % len(COLOURS)]}"/>' for i in ids]
@@ -95,6 +95,6 @@ def _path(mask: np.ndarray) -> str:
     )
 
 
-def _put(path: Path, text: str) -> None:
+def put(path: Path, text: str) -> None:
     if not path.is_file() or path.read_text(encoding="utf-8") != text:
         path.write_text(text, encoding="utf-8")
