@@ -1,10 +1,11 @@
 """The shipped nuclei model on held-out stills of the Data Science Bowl 2018.
 
-usage: python benchmarks/stills.py DSB2018 [--part test] [--weights NAME_OR_FILE] [--checks accuracy,scales,noise,tiles]
+usage: python benchmarks/stills.py DSB2018 [--part test] [--weights NAME_OR_FILE] [--checks accuracy,sizes,…]
 
 accuracy  AP = TP / (TP + FP + FN) and F1 at IoU 0.5 and 0.75, pooled over all objects, by how the diameter
           is known: per still given (its true median), measured by the network, or none (own scale)
 scales    the same stills resampled by 0.5, 2 and 4, with the true diameter given: F1 at IoU 0.5
+sizes     accuracy with the diameter given, for stills of median diameters under 14, 14 to 22 and over 22 px
 noise     objects found in frames of pure noise
 tiles     small tiles against one pass: objects matched at IoU 0.9, near and far from tile borders
 """
@@ -12,6 +13,7 @@ tiles     small tiles against one pass: objects matched at IoU 0.9, near and far
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -142,7 +144,7 @@ def main() -> None:
     parser.add_argument("--part", default="test")
     parser.add_argument("--weights")
     parser.add_argument("--precision", default="auto")
-    parser.add_argument("--checks", default="accuracy,scales,noise,tiles")
+    parser.add_argument("--checks", default="accuracy,sizes,scales,noise,tiles")
     options = parser.parse_args()
     system, weights = open_system(SystemSettings(weights=options.weights))
     predictor = open_predictor(system, weights, PredictSettings(precision=options.precision))
@@ -152,6 +154,11 @@ def main() -> None:
     if "accuracy" in checks:
         for zoom in (given, measured, own):
             out[f"diameter {zoom.__name__}"] = accuracy(predictor, stills, zoom)
+    if "sizes" in checks:
+        bounds = (0.0, 14.0, 22.0, float("inf"))
+        for low, high in itertools.pairwise(bounds):
+            chosen = [s for s in stills if low <= s.diameter_px < high]
+            out[f"diameter {low:g} to {high:g} px"] = accuracy(predictor, chosen, given)
     if "scales" in checks:
         out["F1@0.5 by scale"] = scales(predictor, stills)
     if "noise" in checks:

@@ -13,6 +13,8 @@ from rich.table import Table
 from unfade.cli import options
 from unfade.cli.console import escape, fail, messages, results, say_json
 
+COUNTS = {"AOGM", "NS", "FN", "FP", "ED", "EA", "EC"}  # sums, not shares
+
 
 def score(
     pred: Annotated[Path, typer.Argument(help="Run folder, challenge folder or label stack.", show_default=False)],
@@ -38,11 +40,17 @@ def score(
         writer.writerows(rows)
         return
     table = Table(title=f"{escape(str(pred))} against {escape(str(truth))}", title_justify="left")
-    for name, side in (("metric", "left"), ("value", "right"), ("95 % interval", "right"), ("over", "left")):
+    for name, side in (
+        ("metric", "left"),
+        ("value", "right"),
+        ("95 % interval (over drawn)", "right"),
+        ("over", "left"),
+    ):
         table.add_column(name, justify=side)  # type: ignore[arg-type]
     for row in rows:
-        value = "–" if row["value"] is None else f"{row['value']:.4f}"
-        span = "" if row["low"] is None else f"{row['low']:.4f} – {row['high']:.4f}"
+        number = row["value"]
+        value = "–" if number is None else f"{number:.0f}" if row["metric"] in COUNTS else f"{number:.4f}"
+        span = "" if row["low"] is None else f"{row['low']:.4f} – {row['high']:.4f} ({row['drawn']})"
         table.add_row(row["metric"], value, span, f"{row['count']} {row['of']}")
     results.print(table)
 
@@ -61,5 +69,5 @@ def validate(
     for fault in faults:
         results.print(escape(str(fault)), soft_wrap=True)
     if faults:
-        fail(f"{folder} breaks the rules of the format in {len(faults)} places.")
+        fail(f"{folder} breaks the rules of the format in {len(faults)} {'place' if len(faults) == 1 else 'places'}.")
     messages.print(f"{escape(str(folder))} keeps the rules of the format.")

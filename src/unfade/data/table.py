@@ -76,6 +76,11 @@ def read_table(path: Path) -> Table:
         raise UnreadableFileError(f"The table {path} cannot be read ({reason}); write it again.") from None
 
 
+def column_names(path: Path) -> list[str]:
+    """Columns of a Parquet table, without reading its rows."""
+    return [str(name) for name in parquet.read_schema(path).names]
+
+
 def described(table: Table) -> dict[str, dict[str, Any]]:
     """Type of every column, its unit where it has one, and the words that a column of words may hold."""
     found: dict[str, dict[str, Any]] = {}

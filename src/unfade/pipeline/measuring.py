@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from unfade.data import open_labels
-from unfade.data.table import write_table
+from unfade.data.table import column_names, write_table
 from unfade.data.table_writer import TableWriter
 from unfade.errors import ShapeError
 from unfade.measure import MeasureSettings, ObjectMeasurer, track_table
@@ -43,9 +43,16 @@ def measure_into(
                 writer.append(part)
             if progress is not None:
                 progress("measure", t + 1, len(movie))
-    tracks = track_table(pd.read_parquet(folder.objects), lineage.tracks(), movie.calibration)
+    tracks = track_table(read_summary(folder), lineage.tracks(), movie.calibration)
     write_table(folder.tracks, tracks)
     return {"objects": state.objects, "empty_rings": state.empty_rings, "ratios": [list(r) for r in stage.ratios()]}
+
+
+def read_summary(folder: RunFolder) -> pd.DataFrame:
+    """The columns of the objects table that tracks and report are made from; the others stay on disk."""
+    wanted = {"frame", "track", "kind", "y_px", "x_px", "area_px", "touches_border"}
+    names = column_names(folder.objects)
+    return pd.read_parquet(folder.objects, columns=[n for n in names if n in wanted or n.startswith("ratio_")])
 
 
 def _confidence(folder: RunFolder, lineage: Lineage, t: int, nodes: np.ndarray) -> dict[int, float]:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from unfade.data import open_labels
 from unfade.pipeline.folder import RunFolder
+from unfade.pipeline.measuring import read_summary
 from unfade.records import Movie
 from unfade.report.attention import worth_a_look
 from unfade.report.content import ReportContent, Rescaling, Snapshot
@@ -20,7 +21,7 @@ SNAPSHOTS = 4
 
 def report_into(folder: RunFolder, movie: Movie, channel: int, manifest: dict[str, Any]) -> dict[str, Any]:
     """Write `report.html` from the tables and a few frames."""
-    objects, tracks = pd.read_parquet(folder.objects), pd.read_csv(folder.tracks)
+    objects, tracks = read_summary(folder), pd.read_csv(folder.tracks)
     labels = open_labels(folder.labels)
     ratios = tuple((column, name) for column, name in manifest["stages"]["measure"]["ratios"])
     shots = [Snapshot(t, movie.frame(t, channel), labels.frame(t)) for t in spread(len(movie), SNAPSHOTS)]

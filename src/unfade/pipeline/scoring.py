@@ -14,7 +14,9 @@ from unfade.ops.relabel import areas
 from unfade.pipeline.folder import RunFolder
 from unfade.records import LabelImage, Labels
 from unfade.score.bootstrap import Plan
+from unfade.score.boundaries import score_boundaries
 from unfade.score.detection import score_objects
+from unfade.score.pixels import score_pixels
 from unfade.score.result import Scores
 from unfade.score.sequence import score_sequence
 
@@ -68,7 +70,8 @@ def score_paths(
 ) -> Scores:
     """All figures that the two sides allow, or those named.
 
-    Objects (`AP@…`, `F1@…`, `PQ@…`) are counted on frames whose truth outlines every object; tracking and challenge
+    Objects (`AP@…`, `F1@…`, `PQ@…`), pixels (`Dice`, …) and boundaries (`HD`, …) are scored on frames whose truth
+    outlines every object, the latter two on the union of all masks; tracking and challenge
     figures need more than one frame. Intervals are 95 % bootstraps of `draws` over frames, for SEG over
     objects; 0 draws give none.
 
@@ -92,8 +95,13 @@ def score_paths(
         )
     frames = [t for t in range(len(b.labels)) if _complete(b, t)]
     if frames:
-        pairs = ((a.labels.frame(t), b.outlines[t] if b.outlines else b.labels.frame(t)) for t in frames)
-        out = out | score_objects(pairs, strict=True, plan=plan)
+
+        def pairs() -> Iterator[tuple[LabelImage, LabelImage]]:
+            for t in frames:
+                yield a.labels.frame(t), b.outlines[t] if b.outlines else b.labels.frame(t)
+
+        out = out | score_objects(pairs(), strict=True, plan=plan)
+        out = out | score_pixels(pairs(), plan) | score_boundaries(pairs(), plan)
     return out if not metrics else _chosen(out, metrics)
 
 

@@ -60,11 +60,16 @@ def _probe(predictor: FramePredictor, image: NDArray[Any], zoom: float) -> tuple
     found = predictor.instances(part, zoom)
     if len(found) == 0:
         return None
-    area = _areas(found).astype(float)
+    height, width = part.shape[-2:]
+    y0, x0, y1, x1 = found.box.T
+    inner = (y0 > 0) & (x0 > 0) & (y1 < height) & (x1 < width)  # what the edge cuts says little of its size
+    if not inner.any():
+        return None
+    area = _areas(found)[inner].astype(float)
     seen = 2 * np.sqrt(area / np.pi) * zoom  # diameters as the network saw them
-    sure = np.clip(1 - 2 * found.u_total, 0, 1)
+    sure = np.clip(1 - 2 * found.u_total[inner], 1e-6, 1)
     known = np.exp(-0.5 * (np.log(seen / np.sqrt(low * high)) / 0.5) ** 2)
-    support = float((area * sure * known).sum() / (part.shape[-1] * part.shape[-2]))
+    support = float((area * sure * known).sum() / (height * width))
     order = np.argsort(seen)
     weight = np.cumsum((area * sure)[order])
     median = float(seen[order][np.searchsorted(weight, weight[-1] / 2)]) / zoom

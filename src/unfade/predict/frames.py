@@ -56,19 +56,21 @@ class FramePredictor:
     def maps(self, image: NDArray[Any], zoom: float = 1.0) -> NDArray[np.float32]:
         """Activated maps `(K, Y, X)` of a frame `(C, Y, X)` at its own resolution.
 
-        The network sees the frame enlarged `zoom` times; statistics come from the whole frame.
+        The network sees the frame enlarged `zoom` times. Statistics come from the whole frame, after it was made
+        smaller: averaging flattens noise, which against the old range would look like the inside of a large object.
         """
-        view = self.system.view
-        normal = np.stack([scaled(channel, levels(channel)) for channel in image])
-        tensor = torch.from_numpy(normal)[None].to(self.device)
-        size = tensor.shape[-2:]
+        view, size = self.system.view, image.shape[-2:]
+        seen = np.asarray(image, np.float32)
         if zoom != 1.0:
-            seen = [max(1, round(side * zoom)) for side in size]
-            tensor = F.interpolate(tensor, seen, mode="bilinear", antialias=zoom < 1, align_corners=False)
+            sides = [max(1, round(side * zoom)) for side in size]
+            seen = _resized(torch.from_numpy(seen)[None], sides, shrinks=zoom < 1)[0].numpy()
+        ends = [levels(channel) for channel in (seen if zoom < 1 else image)]
+        normal = np.stack([scaled(channel, pair) for channel, pair in zip(seen, ends, strict=True)])
+        tensor = torch.from_numpy(normal)[None].to(self.device)
         with torch.inference_mode():
             maps = predict_tiled(self._apply, tensor, view.stride, view.reach_px, self.tile_px)
             if zoom != 1.0:
-                maps = F.interpolate(maps, size, mode="bilinear", antialias=zoom > 1, align_corners=False)
+                maps = _resized(maps, list(size), shrinks=zoom > 1)
         out: NDArray[np.float32] = maps[0].float().cpu().numpy()
         return out
 
@@ -81,3 +83,8 @@ class FramePredictor:
         with autocast(self.device, self.precision):
             outputs, _ = self.system.forward(self.network, {"image": tile[:, None]})
         return self.system.activate(outputs)[:, 0]
+
+
+def _resized(maps: Tensor, size: list[int], shrinks: bool) -> Tensor:
+    """Maps `(B, C, Y, X)` at another size; smoothed first where they shrink."""
+    return F.interpolate(maps, size, mode="bilinear", antialias=shrinks, align_corners=False)

@@ -55,13 +55,11 @@ def cuts(length: int, side: int, reach: int) -> list[tuple[int, int, int, int]]:
     """Tiles along one axis: (from, to, kept from, kept to); all sides are equal, neighbours overlap by 2 × reach."""
     if length <= side:
         return [(0, length, 0, length)]
-    core = side - 2 * reach
-    cuts, kept = [], 0
+    found, kept = [], 0
     while kept < length:
         start = max(0, min(kept - reach, length - side))
         stop = start + side
         until = length if stop == length else stop - reach
-        cuts.append((start, stop, kept, until))
+        found.append((start, stop, kept, until))
         kept = until
-    del core
-    return cuts
+    return found

@@ -157,7 +157,9 @@ def _pooled(counts: Array, part: Array, whole: Array, how: dict[str, Setting], p
     span = None
     if plan is not None:
         span = interval_of_sums(counts, lambda sums: quotient(sums @ part, sums @ whole), "images", plan)
-    return Figure(ratio(float(total @ part), float(total @ whole)), int(total[0] + total[2]), TRUE, how, span)
+    of_result = whole[1] > 0 and whole[2] == 0  # precision is a share of what was found
+    count, of = (total[0] + total[1], "objects of the result") if of_result else (total[0] + total[2], TRUE)
+    return Figure(ratio(float(total @ part), float(total @ whole)), int(count), of, how, span)
 
 
 def _mean_pooled(table: Array, how: dict[str, Setting], plan: Plan | None) -> Figure:

@@ -92,7 +92,7 @@ class Scores(Mapping[str, Figure]):
         }
 
     def rows(self) -> list[dict[str, Any]]:
-        """One flat row per figure for tables: `metric, value, low, high, count, of, how`."""
+        """One flat row per figure for tables: `metric, value, low, high, drawn, count, of, how`."""
         out = []
         for name, figure in self.figures.items():
             span = figure.interval
@@ -102,6 +102,7 @@ class Scores(Mapping[str, Figure]):
                     "value": finite(figure.value),
                     "low": None if span is None else finite(span.low),
                     "high": None if span is None else finite(span.high),
+                    "drawn": None if span is None else span.unit,
                     "count": figure.count,
                     "of": figure.of,
                     "how": "; ".join(f"{key} {value}" for key, value in figure.how.items()),

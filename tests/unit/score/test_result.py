@@ -40,6 +40,7 @@ def test_rows_for_a_table() -> None:
         "value": 0.5,
         "low": 0.4,
         "high": None,
+        "drawn": "sequences",
         "count": 12,
         "of": "objects of the truth",
         "how": "matcher majority; strict True",
