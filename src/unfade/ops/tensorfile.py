@@ -22,6 +22,7 @@ def write_tensors(
         out[name] = (tensor.half() if half and tensor.is_floating_point() else tensor).contiguous()
     part = path.with_name(path.name + ".part")
     save_file(out, part, metadata=metadata)
+    part.chmod(0o644)  # it is written for its owner alone, but weights are shared
     part.replace(path)
 
 
