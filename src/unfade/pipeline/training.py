@@ -15,7 +15,6 @@ from unfade.datasets.reading import read_training_folder
 from unfade.datasets.stills import Still
 from unfade.errors import MissingInputError, OutputError, SettingsError, TruthError
 from unfade.ops.device import Precision, pick_device
-from unfade.ops.tensorfile import read_tensors
 from unfade.predict.diameter import zoom_for
 from unfade.predict.frames import FramePredictor
 from unfade.registry import load
@@ -114,8 +113,3 @@ def _claim(out: Path, settings: TrainingSettings) -> None:
         raise OutputError(f"{out} is not empty and holds no training; choose another folder.")
     out.mkdir(parents=True, exist_ok=True)
     write_toml(path, settings.plain())
-
-
-def finished_weights(out: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
-    """Tensors and metadata of the best weights of a training folder."""
-    return read_tensors(out / "best.safetensors")
