@@ -7,13 +7,13 @@ their down-sampling. Both ResNets follow He et al., "Deep residual learning for 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, ResNet
 
-from unfade.errors import WeightsError
+from unfade.models.pretrained import first_kernel, take_over
 
 
 class Encoder(Protocol):
@@ -37,6 +37,7 @@ class ResNet18Encoder(nn.Module):
 
     widths: tuple[int, ...] = (64, 64, 128, 256)
     strides: tuple[int, ...] = (2, 4, 8, 16)
+    imagenet: ClassVar[str] = "resnet18"
 
     def __init__(self, in_channels: int = 1) -> None:
         super().__init__()
@@ -53,25 +54,6 @@ class ResNet18Encoder(nn.Module):
         sixteenth = self.layer3(eighth)  #            (B, 256, Y/16, X/16)
         return [half, quarter, eighth, sixteenth]
 
-    def load_imagenet(self) -> None:
-        """Start from torchvision's ImageNet weights; the first convolution is summed over colours.
-
-        Raises
-        ------
-        WeightsError
-            If they are neither cached nor can be fetched.
-        """
-        from torchvision.models import ResNet18_Weights
-
-        try:
-            state = ResNet18_Weights.IMAGENET1K_V1.get_state_dict(progress=False, check_hash=True)
-        except Exception as error:
-            raise WeightsError(
-                f"ImageNet weights cannot be had here ({type(error).__name__}); use --encoder-weights none for a "
-                "random start, or --encoder-weights FILE for a local copy."
-            ) from None
-        self.load_trunk(dict(state))
-
     def load_trunk(self, state: dict[str, Tensor]) -> None:
         """Take over a torchvision ResNet-18 state, whatever number of input channels it has.
 
@@ -80,16 +62,7 @@ class ResNet18Encoder(nn.Module):
         WeightsError
             If tensors are missing or have another shape.
         """
-        own = {k: v for k, v in state.items() if not k.startswith(("layer4.", "fc."))}
-        if "conv1.weight" not in own:
-            raise WeightsError("The file holds no ResNet-18 trunk: it has no tensor 'conv1.weight'.")
-        own["conv1.weight"] = _first_convolution(own["conv1.weight"], self.conv1.in_channels).weight.detach()
-        try:
-            self.load_state_dict(own)
-        except RuntimeError as error:
-            raise WeightsError(
-                f"The file does not fit a ResNet-18 trunk: {str(error).splitlines()[-1].strip()}"
-            ) from None
+        take_over(self, state, "conv1.weight", self.conv1.in_channels, 0, "ResNet-18")
 
 
 class SlimResNetEncoder(nn.Module):
@@ -133,12 +106,7 @@ def _shortcut(before: int, width: int, stride: int) -> nn.Module | None:
 
 
 def _first_convolution(weight: Tensor, in_channels: int) -> nn.Conv2d:
-    """A first convolution for `in_channels` from one for colour.
-
-    The kernel is averaged over colours and spread so that an image repeated in every channel gives what the grey image
-    gives in the original: the sum over input channels is kept.
-    """
+    """A first convolution for `in_channels` from one for colour (see `models.pretrained`)."""
     conv = nn.Conv2d(in_channels, weight.shape[0], 7, 2, 3, bias=False)
-    total = weight.sum(dim=1, keepdim=True)
-    conv.weight = nn.Parameter((total / in_channels).repeat(1, in_channels, 1, 1))
+    conv.weight = nn.Parameter(first_kernel(weight, in_channels))
     return conv
