@@ -2,7 +2,26 @@
 
 from __future__ import annotations
 
+from unfade.synth.appearance import draw_settings
 from unfade.synth.cells import CHANNELS, CellFrame, CellMovie
+from unfade.synth.fading import TranslocationSettings
 from unfade.synth.settings import Camera, CellMovieSettings, Growth, Motion, Reporter
+from unfade.synth.shapes import NucleusShapes
+from unfade.synth.translocation import TranslocationFrame, TranslocationFrames, TranslocationMovie
 
-__all__ = ["CHANNELS", "Camera", "CellFrame", "CellMovie", "CellMovieSettings", "Growth", "Motion", "Reporter"]
+__all__ = [
+    "CHANNELS",
+    "Camera",
+    "CellFrame",
+    "CellMovie",
+    "CellMovieSettings",
+    "Growth",
+    "Motion",
+    "NucleusShapes",
+    "Reporter",
+    "TranslocationFrame",
+    "TranslocationFrames",
+    "TranslocationMovie",
+    "TranslocationSettings",
+    "draw_settings",
+]

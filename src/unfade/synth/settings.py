@@ -64,6 +64,8 @@ class Camera(Settings):
     read_noise: float = Field(2.0, ge=0, description="Standard deviation of the camera's own noise, in photons.")
     offset: float = Field(100.0, ge=0, description="Counts of the camera in the dark.")
     gain: float = Field(2.0, gt=0, description="Counts per photon.")
+    subtracted: float = Field(0.0, ge=0, description="Counts taken off every pixel afterwards, cut at 0.")
+    saturation: int = Field(65535, ge=1, le=65535, description="Largest count; brighter pixels are cut there.")
 
 
 class CellMovieSettings(Settings):
