@@ -15,3 +15,8 @@ def binary_crossentropy(logits: Tensor, truth: Tensor, weight: Tensor | None = N
         return F.binary_cross_entropy_with_logits(logits, truth)
     each = F.binary_cross_entropy_with_logits(logits, truth, reduction="none")
     return (each * weight).sum() / weight.sum().clamp_min(1.0)
+
+
+def weighted_crossentropy(logits: Tensor, truth: Tensor, weight: float = 2.0) -> Tensor:
+    """Mean of −(w y log p + (1 − y) log(1 − p)) over all pixels, w for the nucleus (paper lexy, equation 1, w = 2)."""
+    return F.binary_cross_entropy_with_logits(logits, truth, pos_weight=logits.new_tensor(weight))
