@@ -13,6 +13,7 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import stardist.matching as stardist
@@ -22,6 +23,8 @@ from monai.metrics import utils as monai
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
+from skimage.metrics import hausdorff_distance
+from skimage.segmentation import find_boundaries
 from sklearn import metrics as sklearn
 from sklearn.calibration import calibration_curve
 from torchmetrics.functional.classification import binary_calibration_error, multiclass_calibration_error
@@ -41,6 +44,11 @@ COLUMNS = ["tp", "fp", "fn", "precision", "recall", "accuracy", "f1", "panoptic_
 def double_divide(x: Any, y: Any) -> Any:
     """Division as StarDist guards it, in float64: its own rounds IoUs to float32."""
     return np.divide(x, y, out=np.zeros(np.broadcast(x, y).shape), where=np.asarray(y) != 0)
+
+
+def double_distances(distances: Any, like: torch.Tensor, **_: Any) -> tuple[torch.Tensor]:
+    """Distances as MONAI hands them back, in float64: its own are rounded to float32 at the end."""
+    return (torch.as_tensor(distances, dtype=torch.float64, device=like.device),)
 
 
 def run_stardist(case: Case) -> list[list[list[float]]]:
@@ -120,7 +128,7 @@ def run_monai(case: Case) -> list[dict[str, float]]:
         if prediction.any() and truth.any():
             masks = (torch.from_numpy(prediction > 0), torch.from_numpy(truth > 0))
             _, both, _ = monai.get_edge_surface_distance(*masks, symmetric=True)
-            each = [d.double().numpy() for d in both]
+            each = [d.numpy() for d in both]
             rows.append(
                 {
                     "hausdorff": max(float(d.max()) for d in each),
@@ -128,6 +136,16 @@ def run_monai(case: Case) -> list[dict[str, float]]:
                     "surface_distance": float(np.concatenate(each).mean()),
                 }
             )
+    return rows
+
+
+def run_skimage(case: Case) -> list[float]:
+    """Hausdorff distance of the inner boundaries of each image in which both masks hold something."""
+    rows = []
+    for pair in case:
+        if all(labels.any() for labels in pair):
+            edges = [find_boundaries(np.pad(labels > 0, 1), connectivity=1, mode="inner") for labels in pair]
+            rows.append(float(hausdorff_distance(*edges)))
     return rows
 
 
@@ -139,7 +157,9 @@ def calibration_of_torchmetrics() -> dict[str, list[float]]:
         out["ece"].append(float(binary_calibration_error(confidence, right, n_bins=15, norm="l1")))
         out["mce"].append(float(binary_calibration_error(confidence, right, n_bins=15, norm="max")))
         chance, truth = (torch.from_numpy(v) for v in classes(seed))
-        out["multiclass"].append(float(multiclass_calibration_error(chance.T, truth, num_classes=3, n_bins=15)))
+        with mock.patch.object(torch.Tensor, "float", torch.Tensor.double):  # it rounds confidences with .float()
+            several = multiclass_calibration_error(chance.T, truth, num_classes=3, n_bins=15)
+        out["multiclass"].append(float(several))
     return out
 
 
@@ -171,8 +191,9 @@ def main() -> None:
     cases = object_cases.made()
     data = Path(os.environ.get("UNFADE_DATA", ROOT.parent / "shared" / "data"))
     if data.is_dir():
-        cases |= object_cases.real(data, tifffile.imread)
+        cases |= object_cases.real(data, tifffile.imread) | object_cases.sequences(data)
     stardist._safe_divide = double_divide
+    monai.convert_to_dst_type = double_distances
     write(
         "stardist",
         "Its division was replaced by one in float64. It matches with IoU >= threshold, and gives 0 where 0/0 stands.",
@@ -189,7 +210,7 @@ def main() -> None:
     )
     write(
         "torchmetrics",
-        "Panoptic quality with IoU > 0.5; calibration errors with bins [low, high), of several classes in float32.",
+        "Panoptic quality with IoU > 0.5; calibration errors with bins [low, high). Its .float() was made .double().",
         cases,
         {name: run_torchmetrics(case) for name, case in cases.items()},
         calibration=calibration_of_torchmetrics(),
@@ -203,9 +224,15 @@ def main() -> None:
     )
     write(
         "monai",
-        "Distances are rounded to float32 by it; images with an empty mask are left out.",
+        "Its rounding of distances to float32 was taken out; images with an empty mask are left out.",
         cases,
         {name: run_monai(case) for name, case in cases.items()},
+    )
+    write(
+        "scikit-image",
+        "Hausdorff distance of inner boundaries, four neighbours; images with an empty mask are left out.",
+        cases,
+        {name: run_skimage(case) for name, case in cases.items()},
     )
 
 

@@ -28,7 +28,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1]))
 
 from tests.cases.lineages import CASES, images, table  # noqa: E402
-from tests.oracles.perturb import EXCERPTS, WAYS, Tracked, digest, load, perturbed, write, write_truth  # noqa: E402
+from tests.oracles.perturb import COMPLETE, EXCERPTS, WAYS, Tracked, digest, load, perturbed, write, write_truth  # noqa: E402
 
 Answer = dict[str, float | int | str | None]
 
@@ -100,13 +100,14 @@ def main(name: str) -> None:
         truth, result = (Tracked(images(rows, case.frames, case.places), {}) for rows in (case.truth, case.result))
         seg = dict(enumerate(truth.frames))
         cases[title] = ask(name, truth, seg, result, (table(case.truth), table(case.result)))
-    for excerpt in EXCERPTS:
+    for excerpt in dict.fromkeys((*EXCERPTS, *COMPLETE)):
         sequence = load(root, excerpt)
         for way in WAYS:
             result = perturbed(sequence.outlines, way, excerpt.name)
             cases[f"{excerpt.name} / {way}"] = ask(name, sequence.truth, sequence.seg, result, None)
             sys.stderr.write(f"{excerpt.name} / {way}\n")
-    text = json.dumps({"oracle": name, "version": version(name), "cases": cases}, indent=1)
+    lines = ",\n".join(f"{json.dumps(case)}: {json.dumps(answer)}" for case, answer in cases.items())
+    text = f'{{"oracle": "{name}", "version": "{version(name)}", "cases": {{\n{lines}\n}}}}'
     path = HERE / f"{name}-{version(name)}.json"
     part = path.with_suffix(".part")
     part.write_text(text + "\n", encoding="utf-8")

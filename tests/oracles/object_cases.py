@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from tests.oracles import perturb
 from tests.unit.score.scenes import WAYS, Labels, cells
 
 Case = list[tuple[Labels, Labels]]
@@ -21,6 +22,14 @@ REAL = (  # file below the data folder, rows and columns of the crop
     ("ctc/DIC-C2DH-HeLa/01_ST/SEG/man_seg004.tif", slice(0, 300), slice(100, 460)),
     ("ctc/Fluo-N2DH-SIM+/01_GT/SEG/man_seg040.tif", slice(150, 450), slice(150, 500)),
     ("ktr/ktr_left_nuclei_silver.tif", slice(0, 256), slice(0, 256)),  # the first frame
+)
+FRAMES = (  # two frames of every sequence, got wrong in the seven ways of perturb.py
+    perturb.Excerpt("Fluo-N2DH-SIM+", "01", 40, 42),
+    perturb.Excerpt("DIC-C2DH-HeLa", "01", 4, 6),
+    perturb.Excerpt("DIC-C2DH-HeLa", "02", 60, 62),
+    perturb.Excerpt("PhC-C2DH-U373", "01", 30, 32),
+    perturb.Excerpt("PhC-C2DH-U373", "02", 90, 92),
+    perturb.Excerpt("Fluo-N2DH-GOWT1", "01", 12, 14),
 )
 
 
@@ -48,6 +57,17 @@ def real(data: Path, read: Callable[[Path], NDArray[np.integer]]) -> dict[str, C
         ids = np.unique(crop)
         truth = np.searchsorted(ids, crop).astype(np.int32)  # 1..N, as the ways of getting it wrong expect
         cases |= {f"{name} {way}": [(change(truth), truth)] for way, change in WAYS.items()}
+    return cases
+
+
+def sequences(data: Path) -> dict[str, Case]:
+    """Frames of the real sequences, got wrong as whole sequences are for the tracking measures."""
+    cases = {}
+    for excerpt in FRAMES:
+        outlines = perturb.load(data, excerpt).outlines
+        for way in perturb.WAYS:
+            wrong = perturb.perturbed(outlines, way, excerpt.name)
+            cases[f"{excerpt.name} / {way}"] = list(zip(wrong.frames, outlines.frames, strict=True))
     return cases
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +13,23 @@ import pytest
 import tifffile
 
 from tests.conftest import ROOT
-from tests.oracles.object_cases import REAL, Case, checksum, classes, made, ranking, real, samples
+from tests.oracles.object_cases import FRAMES, REAL, Case, checksum, classes, made, ranking, real, samples, sequences
+from tests.oracles.perturb import WAYS as SEVEN
 from tests.unit.score.scenes import WAYS
 from unfade.ops.overlap import contingency
-from unfade.score.boundaries import hausdorff, hausdorff_95, surface_distance
+from unfade.score.boundaries import score_boundaries
 from unfade.score.calibration import reliability, top_class
-from unfade.score.detection import Counts, count_objects
+from unfade.score.detection import Counts, count_matches, count_objects
 from unfade.score.pixels import confusion
 from unfade.score.ranking import ap_coco, rank
 
 EXACT = 1e-9
 MADE = sorted(made())
 NAMES = MADE + [f"{file} {way}" for file, _, _ in REAL for way in WAYS]
+NAMES += [f"{excerpt.name} / {way}" for excerpt in FRAMES for way in SEVEN]
 
 
+@cache
 def oracle(name: str) -> dict[str, Any]:
     (path,) = (ROOT / "tests" / "oracles").glob(f"{name}-*.json")
     content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -39,7 +43,7 @@ def made_cases() -> dict[str, Case]:
 
 @pytest.fixture(scope="module")
 def real_cases(data_root: Path) -> dict[str, Case]:
-    return real(data_root, tifffile.imread)
+    return real(data_root, tifffile.imread) | sequences(data_root)
 
 
 @pytest.fixture(params=NAMES)
@@ -60,9 +64,10 @@ def expected(tool: str, named: tuple[str, Case]) -> Any:
 def test_matching_equals_stardist(named: tuple[str, Case]) -> None:
     head = oracle("stardist")
     for (prediction, truth), rows in zip(named[1], expected("stardist", named), strict=True):
+        overlap = contingency(prediction, truth)
         for threshold, row in zip(head["thresholds"], rows, strict=True):
             other = dict(zip(head["columns"], row, strict=True))
-            seen = count_objects(prediction, truth, threshold, strict=False)
+            seen = count_matches(overlap, threshold, strict=False)
             assert (seen.tp, seen.fp, seen.fn) == (other["tp"], other["fp"], other["fn"])
             ours = {
                 "precision": seen.precision(),
@@ -95,22 +100,24 @@ def test_pixels_equal_scikit_learn(named: tuple[str, Case]) -> None:
             assert ours == pytest.approx(value, abs=EXACT) if value is not None else math.isnan(ours)
 
 
-def test_distances_equal_monai(named: tuple[str, Case]) -> None:
-    """Only to 1e-6: its distances are float32."""
+def test_distances_equal_monai_and_scikit_image(named: tuple[str, Case]) -> None:
     pairs = [(p, t) for p, t in named[1] if p.any() and t.any()]
-    for pair, other in zip(pairs, expected("monai", named), strict=True):
-        for measure in (hausdorff, hausdorff_95, surface_distance):
-            assert measure(*pair) == pytest.approx(other[measure.__name__], rel=1e-6)
+    names = {"HD": "hausdorff", "HD95": "hausdorff_95", "ASSD": "surface_distance"}
+    others = zip(expected("monai", named), expected("scikit-image", named), strict=True)
+    for pair, (monai, skimage) in zip(pairs, others, strict=True):
+        seen = score_boundaries([pair])
+        assert seen["HD"].value == pytest.approx(skimage, abs=EXACT)
+        for ours, theirs in names.items():
+            assert seen[ours].value == pytest.approx(monai[theirs], abs=EXACT)
 
 
 def test_calibration_errors_equal_torchmetrics() -> None:
-    """Several classes only to 1e-7: there it rounds the confidences to float32."""
     other = oracle("torchmetrics")["calibration"]
     for seed, (ece, mce, several) in enumerate(zip(other["ece"], other["mce"], other["multiclass"], strict=True)):
         seen = reliability(*samples(seed), bins=15)
         assert seen.ece() == pytest.approx(ece, abs=EXACT)
         assert seen.mce() == pytest.approx(mce, abs=EXACT)
-        assert reliability(*top_class(*classes(seed)), bins=15).ece() == pytest.approx(several, abs=1e-7)
+        assert reliability(*top_class(*classes(seed)), bins=15).ece() == pytest.approx(several, abs=EXACT)
 
 
 def test_reliability_curve_equals_scikit_learn() -> None:
