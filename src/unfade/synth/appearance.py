@@ -50,12 +50,9 @@ def _course(rng: np.random.Generator, frames: int) -> TimeCourse:
     """Bright to dim, dim to bright, through the point of invisibility, at it all along, or at rest."""
     bright, dim = np.exp(rng.uniform(0.1, 1.1)), np.exp(rng.uniform(-0.6, 0.2))
     before, after = (bright, dim) if rng.random() < 0.85 else (dim, bright)
-    stimulus: When = float(rng.uniform(-0.5 * frames, frames))
-    recovery: When = "never"
-    if rng.random() < 0.1:
-        stimulus = "never"
-    elif rng.random() < 0.35:
-        recovery = stimulus + float(rng.uniform(1, frames))
+    start = float(rng.uniform(-0.5 * frames, frames))
+    stimulus: When = "never" if rng.random() < 0.1 else start
+    recovery: When = start + float(rng.uniform(1, frames)) if rng.random() < 0.35 else "never"
     return TimeCourse(
         ratio_before=before,
         before_spread=rng.uniform(0, 0.3),
@@ -74,7 +71,7 @@ def _bodies(rng: np.random.Generator) -> Bodies:
     return Bodies(
         ratio=rng.uniform(1.5, 2.8),
         elongation=rng.uniform(0, 0.8),
-        roughness=round(float(rng.uniform(0.2, 1.6)), 1),  # outlines are kept for reuse
+        roughness=float(rng.choice([0.3, 0.7, 1.1, 1.5])),  # few, so that outlines are kept for reuse
         doming=rng.uniform(0.15, 1.2),
         offset=rng.uniform(0.2, 1),
         exclusion=rng.uniform(0, 1),

@@ -39,7 +39,7 @@ def record(photons: Floats, camera: Camera, rng: np.random.Generator) -> NDArray
     return np.maximum(np.rint(counts - camera.subtracted), 0).astype(np.uint16)
 
 
-def expose_fast(canvas: Floats, t: int, camera: Camera, margin: int) -> Floats:
+def expose_canvas(canvas: Floats, t: int, camera: Camera, margin: int) -> Floats:
     """As `expose`, of a canvas that reaches `margin` px beyond the field; haze is made on every fourth pixel."""
     field = (canvas.shape[0] - 2 * margin, canvas.shape[1] - 2 * margin)
     rim = min(int(np.ceil(4 * camera.blur_px)) + 1, margin)

@@ -21,10 +21,9 @@ Floats = NDArray[np.float32]
 
 NUCLEUS_SIDE = 48
 NUCLEUS_REACH = 1.9
-BODY_SIDE = 96
 BODY_REACH = 1.6
 TILE_SIDE = 256
-_BODIES = 96  # outlines of cells that a movie chooses from
+_BODIES = 24  # outlines of cells that a movie chooses from
 _LEAST_PX = 60  # smaller nuclei of a still are too coarse to be enlarged
 
 
@@ -135,11 +134,11 @@ def _waves(rng: np.random.Generator, y: Floats, x: Floats, count: int = 12) -> N
     return np.asarray(out * np.sqrt(2 / count))
 
 
-@lru_cache(maxsize=8)
-def body_outlines(roughness: float) -> Floats:
-    """Cells `(K, S, S)`: distance from the middle over the outline's radius there, inside below 1; half are spindles."""
+@lru_cache(maxsize=24)
+def body_outlines(roughness: float, side: int) -> Floats:
+    """Cells `(K, side, side)`: distance from the middle over the outline's radius there; half are spindles."""
     rng = np.random.default_rng(7)
-    axis = np.linspace(-BODY_REACH, BODY_REACH, BODY_SIDE, dtype=np.float32)
+    axis = np.linspace(-BODY_REACH, BODY_REACH, side, dtype=np.float32)
     y, x = np.meshgrid(axis, axis, indexing="ij")
     out = []
     for n in range(_BODIES):
@@ -150,7 +149,7 @@ def body_outlines(roughness: float) -> Floats:
     return np.stack(out).astype(np.float32)
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=64)
 def grain_tile(seed: int, size_px: float) -> Floats:
     """A texture `(256, 256)` that repeats without a seam: mean 0, standard deviation 1, two sizes of grain."""
     rng = np.random.default_rng([11, seed])

@@ -1,36 +1,28 @@
 """Translocation movies: fields of cells whose nuclei fade and come back, with exact truth, fast enough to train on.
 
-The light of a cell is thickness x texture x concentration. Over the nucleus the concentration is the nuclear one; the
-nucleus' own texture grows with the contrast, so that a nucleus of zero contrast leaves no trace (unless
-`nuclei.residue` asks for one). Every cell keeps its reporter: what leaves the nucleus brightens the cytoplasm.
-After paper lexy, section 2.1.2 (synthetic sequences), widened to many cells.
+After paper lexy, section 2.1.2 (synthetic sequences: progressive rotation, stretch and shear, nuclear intensity moved
+over the frames), widened to many cells, cytoplasm that takes up what leaves the nucleus, and a camera.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from unfade.records import Calibration, Kind, LabelImage, Labels, Lineage, Movie, Table
-from unfade.synth import shapes
-from unfade.synth.course import ratios
 from unfade.synth.deformation import Paths, paths
 from unfade.synth.fading import TranslocationSettings
-from unfade.synth.optics import expose_fast, record
+from unfade.synth.optics import expose_canvas, record
+from unfade.synth.scene import Cast, Scene, cast, paint
 from unfade.synth.shapes import NucleusShapes
 
 Floats = NDArray[np.float32]
-Ints = NDArray[np.int64]
 
 CHANNELS = ("reporter", "nuclear marker")
-_SOFT = 0.15  # difference of thickness over which one cell gives way to another
-_FULL = 0.4  # |log ratio| at which a nucleus shows all of its texture
 _KEPT = 4  # painted frames that stay in memory
 
 
@@ -47,37 +39,11 @@ class TranslocationFrame:
 
 @dataclass(frozen=True)
 class TranslocationFrames:
-    """All frames as arrays, for training: no table is made."""
+    """All frames as arrays, for training; no table is made."""
 
     image: NDArray[np.uint16]  # (T, C, Y, X) counts
     nuclei: LabelImage  # (T, Y, X) track ids
     cells: LabelImage  # (T, Y, X)
-
-
-@dataclass(frozen=True)
-class _Cells:
-    """What stays the same over the movie; one entry per cell."""
-
-    shape: Ints  # place in the nucleus shapes
-    outline: Floats  # (N, S, S) thickness of the cell's body in its own coordinates
-    stretch: NDArray[np.float64]  # (N, 2, 2) from the nucleus' frame of the cell to its body
-    offset: NDArray[np.float64]  # (N, 2) of the nucleus from the body's middle, in units of the body's radius
-    ratio: NDArray[np.float64]  # (N,) body's radius over the nucleus'
-    grain: Ints  # (N, 3) tile and start in it
-    amount: NDArray[np.float64]  # (N,) reporter: concentration 1 times the area at first
-    marker: NDArray[np.float64]  # (N,) of the marker
-    contrast: NDArray[np.float64]  # (T, N) logarithm of nuclear over cytoplasmic concentration
-
-
-@dataclass(frozen=True)
-class _Scene:
-    """One frame on its canvas (the field and a margin), before optics."""
-
-    reporter: Floats
-    marker: Floats
-    nuclei: NDArray[np.int32]
-    cells: NDArray[np.int32]
-    rows: tuple[NDArray[Any], ...]  # place of the cell, nucleus_px, cytoplasm_px, cytoplasmic concentration
 
 
 class TranslocationMovie:
@@ -88,8 +54,8 @@ class TranslocationMovie:
         self.shapes = _drawn() if stills is None else stills
         nuclei, bodies = self.settings.nuclei, self.settings.bodies
         largest = nuclei.diameter_px / 2 * np.exp(2 * nuclei.diameter_spread)
-        reach = largest * bodies.ratio * np.exp(0.6 * bodies.elongation)
-        self.margin_px = int(np.ceil(reach)) + 2
+        self.reach_px = largest * bodies.ratio * np.exp(0.6 * bodies.elongation)
+        self.margin_px = int(np.ceil(4 * self.settings.camera.blur_px)) + 8  # light from beyond the field
         self._painted = lru_cache(maxsize=_KEPT)(self._paint)
 
     def __len__(self) -> int:
@@ -163,164 +129,23 @@ class TranslocationMovie:
     @cached_property
     def paths(self) -> Paths:
         """Where every cell is in every frame, also those outside the field."""
-        return paths(self.settings, self.margin_px, np.random.default_rng([self.settings.seed, 0]))
+        return paths(self.settings, self.reach_px, np.random.default_rng([self.settings.seed, 0]))
 
     @cached_property
-    def _cells(self) -> _Cells:
+    def cells(self) -> Cast:
+        """What each cell looks like and how it answers."""
         rng = np.random.default_rng([self.settings.seed, 1])
-        bodies, n = self.settings.bodies, len(self.paths.parents)
-        source = _founders(self.paths.parents)  # daughters take after their mother
-        stretch = np.exp(0.5 * np.abs(rng.normal(0, bodies.elongation, n)))[source]
-        turn = rng.uniform(0, 2 * np.pi, n)
-        sine, cosine = np.sin(turn), np.cos(turn)
-        axes = np.stack([np.stack([cosine, -sine], -1), np.stack([sine, cosine], -1)], -2)
-        to_body = axes * np.stack([stretch, 1 / stretch], -1)[:, None]  # rotation, then stretch along the body's axes
-        ratio = np.maximum(bodies.ratio * np.exp(rng.normal(0, 0.12, n)), 1.15)
-        way = np.exp(1j * rng.uniform(0, 2 * np.pi, n)) * bodies.offset * np.sqrt(rng.random(n)) * (1 - 1 / ratio)
-        offset = np.stack([way.imag, way.real], -1)
-        choice = rng.integers(0, len(shapes.body_outlines(bodies.roughness)), n)
-        outline = _thickness(shapes.body_outlines(bodies.roughness)[choice], offset, ratio, to_body, bodies.doming)
-        amount = np.exp(rng.normal(0, bodies.expression_spread, n))
-        amount = np.where(rng.random(n) < bodies.silent, 0.03, 1.0) * amount
-        contrast = ratios(self.settings.course, self.settings.frames, n, rng)
-        contrast = contrast[:, source] * (1 - self.paths.rounding)  # no envelope holds the reporter in mitosis
-        return _Cells(
-            rng.integers(0, len(self.shapes), n)[source],
-            outline,
-            to_body,
-            offset,
-            ratio,
-            np.stack([rng.integers(0, 4, n), *rng.integers(0, shapes.TILE_SIDE, (2, n))], -1),
-            amount[source],
-            np.exp(rng.normal(0, 0.2, n))[source],
-            contrast,
-        )
+        return cast(self.settings, self.paths, self.shapes, rng)
 
-    def _paint(self, t: int) -> _Scene:
-        """All cells of frame `t` on the canvas."""
-        margin, cells, way = self.margin_px, self._cells, self.paths
-        canvas = (self.settings.height_px + 2 * margin, self.settings.width_px + 2 * margin)
-        centre = way.centre_px[t] + margin
-        body_radius = way.radius_px[t] * cells.ratio
-        to_frame = way.affine[t] @ cells.stretch * body_radius[:, None, None]
-        middle = centre - np.einsum("nij,nj->ni", to_frame, cells.offset)
-        side = 2 * int(np.ceil(shapes.BODY_REACH * _extent(to_frame).max(initial=1.0))) + 3
-        near = (middle > -side / 2).all(1) & (middle < np.array(canvas) + side / 2).all(1)
-        here = np.flatnonzero(way.alive[t] & near)
-        pad = side + 1
-        shape = (canvas[0] + 2 * pad, canvas[1] + 2 * pad)
-        corner, body, light = self._bodies(here, middle[here] + pad, to_frame[here], side)
-        place, depth, grain = self._nuclei(here, centre[here] + pad, t, corner, side)
-        inside = np.clip(0.5 - depth, 0, 1)
-        body = _shared(body, corner, inside, place, shape, self.settings.bodies.exclusion)
-        share = _texture_share(cells.contrast[t, here], self.settings.nuclei.residue)[:, None, None]
-        light, held = self._light(body, light, inside, grain, place, share, t, here)
-        reporter, marker = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
-        nuclei, owners = np.zeros(shape, np.int32), np.zeros(shape, np.int32)
-        best, deepest = np.full(shape, 1e-3, np.float32), np.zeros(shape, np.float32)
-        small = depth.shape[1]
-        stain = inside * grain * cells.marker[here].astype(np.float32)[:, None, None]
-        for k, n in enumerate(here.tolist()):
-            y, x = corner[k]
-            at = (slice(y, y + side), slice(x, x + side))
-            reporter[at] += light[k]
-            claim = body[k] > best[at]
-            owners[at][claim] = n + 1
-            best[at][claim] = body[k][claim]
-            y, x = corner[k] + place[k]
-            at = (slice(y, y + small), slice(x, x + small))
-            marker[at] += stain[k]
-            claim = depth[k] < deepest[at]
-            nuclei[at][claim] = n + 1
-            deepest[at][claim] = depth[k][claim]
-        self._litter(reporter, pad)
-        crop = (slice(pad, -pad), slice(pad, -pad))
-        owners = np.where(nuclei > 0, nuclei, owners)
-        return _Scene(reporter[crop], marker[crop], nuclei[crop], owners[crop], (here, *held))
+    def _paint(self, t: int) -> Scene:
+        scene = paint(self.settings, self.paths, self.cells, t, self.margin_px)
+        self._litter(scene.reporter)
+        return scene
 
-    def _bodies(
-        self, here: Ints, middle: NDArray[np.float64], to_frame: NDArray[np.float64], side: int
-    ) -> tuple[Ints, Floats, Floats]:
-        """Corners of the patches, thickness and texture of the cells, `(n, side, side)`."""
-        cells, bodies = self._cells, self.settings.bodies
-        corner = np.floor(middle).astype(np.int64) - side // 2
-        scale = (shapes.BODY_SIDE - 1) / 2 / shapes.BODY_REACH
-        v, u = _positions(corner, middle, np.linalg.inv(to_frame) * scale, side)
-        # texture is fixed to the cell, in pixels of its first size
-        pitch = np.float32(self.settings.nuclei.diameter_px / 2 * bodies.ratio / scale)
-        tiles = np.stack([shapes.grain_tile(k, bodies.grain_px) for k in range(4)])
-        mask = shapes.TILE_SIDE - 1
-        start = cells.grain[here][:, :, None, None]
-        ty = ((v * pitch).astype(np.int32) + start[:, 1].astype(np.int32)) & mask
-        tx = ((u * pitch).astype(np.int32) + start[:, 2].astype(np.int32)) & mask
-        texture = tiles.reshape(-1)[(start[:, 0].astype(np.int32) * shapes.TILE_SIDE + ty) * shapes.TILE_SIDE + tx]
-        texture = np.maximum(1 + np.float32(bodies.grain) * texture, 0.1)
-        half = np.float32((shapes.BODY_SIDE - 1) / 2 + 0.5)
-        row = np.clip(v + half, 0, shapes.BODY_SIDE - 1).astype(np.int32)
-        column = np.clip(u + half, 0, shapes.BODY_SIDE - 1).astype(np.int32)
-        flat = cells.outline[here].reshape(-1)
-        first = (np.arange(len(here), dtype=np.int32) * shapes.BODY_SIDE**2)[:, None, None]
-        return corner, flat[first + row * shapes.BODY_SIDE + column], texture
-
-    def _nuclei(
-        self, here: Ints, centre: NDArray[np.float64], t: int, corner: Ints, side: int
-    ) -> tuple[Ints, Floats, Floats]:
-        """Place of each nucleus' window in its cell's patch, depth in px and texture in it, `(n, s, s)`."""
-        radius = self.paths.radius_px[t, here]
-        to_frame = self.paths.affine[t, here] * radius[:, None, None]
-        window = min(2 * int(np.ceil(1.5 * _extent(to_frame).max(initial=1.0))) + 3, side)
-        place = np.clip(np.floor(centre).astype(np.int64) - window // 2 - corner, 0, side - window)
-        scale = (shapes.NUCLEUS_SIDE - 1) / 2 / shapes.NUCLEUS_REACH
-        v, u = _positions(corner + place, centre, np.linalg.inv(to_frame) * scale, window)
-        last = shapes.NUCLEUS_SIDE - 1
-        v, u = np.clip(v + last / 2, 0, last - 1e-3), np.clip(u + last / 2, 0, last - 1e-3)
-        row, column = v.astype(np.int32), u.astype(np.int32)
-        v -= row
-        u -= column
-        at = (here.astype(np.int32)[:, None, None] * shapes.NUCLEUS_SIDE + row) * shapes.NUCLEUS_SIDE + column
-        pair = self._atlas
-        upper = pair[at] * (1 - u)[..., None] + pair[at + 1] * u[..., None]
-        at += shapes.NUCLEUS_SIDE
-        lower = pair[at] * (1 - u)[..., None] + pair[at + 1] * u[..., None]
-        both = upper + (lower - upper) * v[..., None]
-        return place, both[..., 0] * radius.astype(np.float32)[:, None, None], both[..., 1]
-
-    @cached_property
-    def _atlas(self) -> Floats:
-        chosen = self._cells.shape
-        return np.stack([self.shapes.depth[chosen], self.shapes.grain[chosen]], axis=-1).reshape(-1, 2)
-
-    def _light(
-        self,
-        body: Floats,
-        texture: Floats,
-        inside: Floats,
-        grain: Floats,
-        place: Ints,
-        share: Floats,
-        t: int,
-        here: Ints,
-    ) -> tuple[Floats, tuple[NDArray[Any], ...]]:
-        """Light of each cell in its patch, and its areas and concentration; all reporter is accounted for."""
-        cells = self._cells
-        at = _windows(place, inside.shape[1], body.shape[1])
-        ratio = np.exp(cells.contrast[t, here])
-        flat = body * texture
-        under = body.reshape(-1)[at] * (1 + (texture.reshape(-1)[at] - 1) * (1 - inside * share))
-        own = inside * under * (1 + self.settings.nuclei.texture * share * (grain - 1))
-        rest = (1 - inside) * under
-        outside = flat.sum((1, 2), dtype=np.float64) - flat.reshape(-1)[at].sum((1, 2), dtype=np.float64)
-        nuclear, around = own.sum((1, 2), dtype=np.float64), outside + rest.sum((1, 2), dtype=np.float64)
-        area = np.pi * (self.settings.nuclei.diameter_px / 2 * self.settings.bodies.ratio) ** 2
-        level = cells.amount[here] * area * self._thick / np.maximum(ratio * nuclear + around, 1e-6)
-        flat.reshape(-1)[at] = rest + own * ratio.astype(np.float32)[:, None, None]
-        flat *= level.astype(np.float32)[:, None, None]
-        return flat, (nuclear, around, level)
-
-    def _litter(self, canvas: Floats, pad: int) -> None:
+    def _litter(self, canvas: Floats) -> None:
         """Add bright round spots that are no nuclei; they stay where they are."""
         debris, rng = self.settings.debris, np.random.default_rng([self.settings.seed, 3])
-        low, size = pad + self.margin_px, np.array([self.settings.height_px, self.settings.width_px])
+        low, size = self.margin_px, np.array([self.settings.height_px, self.settings.width_px])
         count = rng.poisson(debris.density * size.prod() / 1e4)
         for place, radius, light in zip(
             low + rng.uniform(0, 1, (count, 2)) * size,
@@ -334,13 +159,8 @@ class TranslocationMovie:
             far = np.hypot(y[:, None] - place[0], x[None] - place[1])
             canvas[y[0] : y[-1] + 1, x[0] : x[-1] + 1] += light * np.clip(radius - far + 0.5, 0, 1)
 
-    @cached_property
-    def _thick(self) -> float:
-        """Mean thickness of a disc of radius 1, so that concentrations are near 1."""
-        return 1 / (1 + self.settings.bodies.doming)
-
     def _expose(self, canvas: Floats, t: int) -> Floats:
-        return expose_fast(canvas, t, self.settings.camera, self.margin_px)
+        return expose_canvas(canvas, t, self.settings.camera, self.margin_px)
 
     def _record(self, photons: Floats, t: int) -> NDArray[np.uint16]:
         return record(photons, self.settings.camera, np.random.default_rng([self.settings.seed, 2, t]))
@@ -349,20 +169,20 @@ class TranslocationMovie:
         inner = slice(self.margin_px, -self.margin_px)
         return np.ascontiguousarray(canvas[inner, inner])
 
-    def _objects(self, t: int, scene: _Scene) -> pd.DataFrame:
-        here, nucleus, cytoplasm, level = scene.rows
-        ratio = np.exp(self._cells.contrast[t, here])
+    def _objects(self, t: int, scene: Scene) -> pd.DataFrame:
+        here, level = scene.here, scene.level
+        ratio = np.exp(self.cells.contrast[t, here])
         table = pd.DataFrame(
             {
                 "track": here + 1,
                 "y_px": self.paths.centre_px[t, here, 0],
                 "x_px": self.paths.centre_px[t, here, 1],
-                "nucleus_px": nucleus,
-                "cytoplasm_px": cytoplasm,
+                "nucleus_px": scene.nucleus_px,
+                "cytoplasm_px": scene.cytoplasm_px,
                 "nuclear": ratio * level,
                 "cytoplasmic": level,
                 "ratio": ratio,
-                "amount": level * (ratio * nucleus + cytoplasm),
+                "amount": level * (ratio * scene.nucleus_px + scene.cytoplasm_px),
             }
         )
         seen = np.union1d(self._field(scene.nuclei), self._field(scene.cells))
@@ -372,76 +192,3 @@ class TranslocationMovie:
 @lru_cache(maxsize=1)
 def _drawn() -> NucleusShapes:
     return NucleusShapes.drawn()
-
-
-def _founders(parents: Ints) -> Ints:
-    """Place of the founder each cell descends from; mothers come before daughters."""
-    out = np.arange(len(parents))
-    for n in np.flatnonzero(parents >= 0):
-        out[n] = out[parents[n]]
-    return out
-
-
-def _thickness(
-    distance: Floats,
-    offset: NDArray[np.float64],
-    ratio: NDArray[np.float64],
-    stretch: NDArray[np.float64],
-    doming: float,
-) -> Floats:
-    """Thickness `(N, S, S)` of bodies from the scaled distance; every body reaches a little beyond its nucleus."""
-    axis = np.linspace(-shapes.BODY_REACH, shapes.BODY_REACH, shapes.BODY_SIDE, dtype=np.float32)
-    y = axis[None, :, None] - offset[:, 0].astype(np.float32)[:, None, None]
-    x = axis[None, None, :] - offset[:, 1].astype(np.float32)[:, None, None]
-    back = stretch.astype(np.float32)[:, :, :, None, None]
-    far = np.hypot(back[:, 0, 0] * y + back[:, 0, 1] * x, back[:, 1, 0] * y + back[:, 1, 1] * x)
-    bump = far * (ratio.astype(np.float32) / np.float32(1.45))[:, None, None]
-    near = np.minimum(distance, bump)
-    return np.asarray(np.maximum(1 - near**2, 0) ** np.float32(doming), np.float32)
-
-
-def _extent(to_frame: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How far the unit square of each map reaches along an axis of the frame."""
-    return np.asarray(np.sqrt((to_frame**2).sum(2)).max(1))
-
-
-def _positions(
-    corner: Ints, middle: NDArray[np.float64], inverse: NDArray[np.float64], side: int
-) -> tuple[Floats, Floats]:
-    """Every pixel of every patch in the own coordinates of its shape: `(N, side, side)` along y and x."""
-    run = np.arange(side)
-    dy = (corner[:, :1] + run - middle[:, :1]).astype(np.float32)[:, :, None]
-    dx = (corner[:, 1:] + run - middle[:, 1:]).astype(np.float32)[:, None, :]
-    m = inverse.astype(np.float32)[:, :, :, None, None]
-    return m[:, 0, 0] * dy + m[:, 0, 1] * dx, m[:, 1, 0] * dy + m[:, 1, 1] * dx
-
-
-def _windows(place: Ints, window: int, side: int) -> Ints:
-    """Flat places `(N, window, window)` of windows that begin at `place` in patches `(N, side, side)`."""
-    run = np.arange(window)
-    rows = (place[:, :1] + run)[:, :, None] * side
-    columns = (place[:, 1:] + run)[:, None, :]
-    return (np.arange(len(place)) * side**2)[:, None, None] + rows + columns
-
-
-def _shared(
-    body: Floats, corner: Ints, inside: Floats, place: Ints, shape: tuple[int, int], exclusion: float
-) -> Floats:
-    """Thickness after cells gave way to thicker ones; nobody gives way on the ground of his own nucleus."""
-    if exclusion == 0:
-        return body
-    side = body.shape[1]
-    claim = body.copy()
-    claim.reshape(-1)[_windows(place, inside.shape[1], side)] += inside
-    highest = np.zeros(shape, np.float32)
-    for k, (y, x) in enumerate(corner.tolist()):
-        at = highest[y : y + side, x : x + side]
-        np.maximum(at, claim[k], out=at)
-    over = sliding_window_view(highest, (side, side))[corner[:, 0], corner[:, 1]] - claim
-    return body * (1 - np.float32(exclusion) * np.minimum(over / np.float32(_SOFT), 1))
-
-
-def _texture_share(contrast: NDArray[np.float64], residue: float) -> Floats:
-    """How much of its own texture a nucleus shows: all at full contrast, only `residue` at none."""
-    grown = np.minimum(np.abs(contrast) / _FULL, 1)
-    return np.asarray(residue + (1 - residue) * grown, np.float32)
