@@ -69,7 +69,7 @@ def segment(
     device: str = "auto",
     progress: Progress | None = None,
 ) -> Labels:
-    """Labels `(T, Y, X)` of one channel, every frame by itself: ids mean nothing from frame to frame.
+    """Labels `(T, Y, X)` of one channel, not yet linked: ids mean nothing from frame to frame.
 
     `diameter` is the median diameter of the objects in pixels; `auto` lets the network measure it.
 
@@ -78,7 +78,6 @@ def segment(
     UnfadeError
         If the movie, the channel or the weights cannot be used.
     """
-    from unfade.data import check_frame
     from unfade.pipeline import segmenting
     from unfade.pipeline.settings import PredictSettings, SystemSettings
 
@@ -88,13 +87,10 @@ def segment(
     chosen = SystemSettings.parse({"name": system, "weights": None if weights is None else str(weights)})
     predictor = segmenting.open_predictor(*segmenting.open_system(chosen), how)
     zoom = segmenting.find_diameter(predictor, movie, number, how).zoom
-    stage = segmenting.SegmentStage(predictor, number, zoom)
+    stage = segmenting.open_stage(predictor, movie, number, zoom)
     out = np.zeros((len(movie), *movie.shape[2:]), np.int32)
-    for t in range(len(movie)):
-        frame = movie.frame(t)
-        check_frame(frame, t)
-        _, found = stage.push(t, frame)
-        out[t] = found[0].labels()[0]
+    for t, found in enumerate(segmenting.found_in(movie, stage)):
+        out[t] = found.labels()[-1]
         if progress is not None:
             progress("segment", t + 1, len(movie))
     return Labels.of(out, calibration=movie.calibration)

@@ -364,8 +364,7 @@ class View:
     """What a system sees of a movie and how its outputs are joined: all that the engines need to know beforehand."""
 
     channels: int = 1
-    past: int = 0  # frames before the current one that it sees
-    future: int = 0  # frames after it
+    offsets: tuple[int, ...] = (0,)  # frames it sees at once, counted from the one whose objects it finds
     recurrent: bool = False  # carries a state from frame to frame
     feedback: bool = False  # sees its own previous output
     reference: bool = False  # sees a reference frame and its mask
@@ -375,3 +374,13 @@ class View:
     diameter_px: tuple[float, float] = (15.0, 32.0)  # median object diameter it was trained for, from and to
     stride: int = 16  # image sides are padded to multiples of this
     reach_px: int = 64  # overlap of tiles that hides their seams
+
+    @property
+    def past(self) -> int:
+        """Frames before the current one that it sees."""
+        return max(0, -min(self.offsets))
+
+    @property
+    def future(self) -> int:
+        """Frames after it."""
+        return max(0, *self.offsets)

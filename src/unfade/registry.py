@@ -1,7 +1,8 @@
 """Names to import paths, loaded on demand; entry points let a lab add its own.
 
 A third-party package adds a system by an entry point of the group ``unfade.systems`` (likewise ``unfade.linkers``,
-``unfade.motions``, ``unfade.estimators``) whose value is ``package.module:Class``.
+``unfade.engines``, ``unfade.samplers``, ``unfade.motions``, ``unfade.estimators``) whose value is
+``package.module:Class``.
 """
 
 from __future__ import annotations
@@ -13,6 +14,14 @@ from unfade.errors import SettingsError
 
 BUILTIN: dict[str, dict[str, str]] = {
     "systems": {"nuclei-unet": "unfade.systems.nuclei_unet:NucleiUNet"},
+    "engines": {
+        "frames": "unfade.predict.frames:FramePredictor",
+        "windows": "unfade.predict.windows:WindowPredictor",
+    },
+    "samplers": {
+        "stills": "unfade.train.sampler:CropSampler",
+        "windows": "unfade.train.sequences:WindowSampler",
+    },
     "linkers": {"overlap": "unfade.link.overlap:OverlapLinker"},
     "motions": {},
     "estimators": {},

@@ -1,7 +1,8 @@
 """Folders of stills with label images, and the Data Science Bowl 2018 nuclei with their split.
 
-Layout: `images/NAME.tif` beside `masks/NAME.tif` (labels, 0 is background), file names match. An optional `split.csv`
-with the columns `file, group, part` (part = train | val | test) keeps related stills on one side.
+Layout: `images/NAME.tif` beside `masks/NAME.tif` (labels, 0 is background), file names match. A movie `(T, Y, X)` or
+`(T, C, Y, X)` beside labels `(T, Y, X)` may stand in place of a still. An optional `split.csv` with the
+columns `file, group, part` (part = train | val | test) keeps related stills on one side.
 
 Data Science Bowl 2018: Caicedo et al., "Nucleus segmentation across imaging experiments: the 2018 Data Science Bowl",
 Nature Methods 16 (2019); Broad Bioimage Benchmark Collection BBBC038v1, CC0.
@@ -66,13 +67,18 @@ def read_stills(folder: Path, parts: tuple[str, ...] = ("train", "val", "test"),
         mask = next((masks / (path.stem + s) for s in SUFFIXES if (masks / (path.stem + s)).is_file()), None)
         if mask is None:
             raise MissingInputError(f"There is no mask for {path.name} in {masks}.")
-        image, labels = _pixels(path), _pixels(mask)
-        if image.ndim == 3:
-            image = image.mean(axis=-1)
-        if image.shape != labels.shape:
-            raise ShapeError(f"{path.name} is {image.shape} but its mask is {labels.shape}.")
-        out.append(Still(path.stem, image[None, None], labels[None].astype(np.int32), part))
+        out.append(_still(path, _pixels(path), _pixels(mask), part))
     return out
+
+
+def _still(path: Path, image: np.ndarray, labels: np.ndarray, part: str) -> Still:
+    """Labels `(Y, X)` belong to a still, grey or in colour, labels `(T, Y, X)` to a movie of one or more channels."""
+    if labels.ndim == 2:
+        image, labels = (image.mean(axis=-1) if image.ndim == 3 else image)[None], labels[None]
+    image = image[:, None] if image.ndim == 3 else image
+    if image.ndim != 4 or labels.ndim != 3 or (len(image), *image.shape[2:]) != labels.shape:
+        raise ShapeError(f"{path.name} is {image.shape} but its mask is {labels.shape}.")
+    return Still(path.stem, image, labels.astype(np.int32), part)
 
 
 def _pixels(path: Path) -> np.ndarray:

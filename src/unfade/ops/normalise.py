@@ -14,13 +14,16 @@ SAMPLES = 1 << 18  # pixels that percentiles are taken from; larger frames are t
 
 def levels(image: NDArray[Any], low: float = LOW, high: float = HIGH) -> tuple[float, float]:
     """Intensities at two percentiles of a whole frame `(Y, X)`; equal for a constant frame."""
-    flat = np.asarray(image).ravel()
-    step = max(1, flat.size // SAMPLES)
-    if step > 1:
-        step += step % 2 == 0  # odd steps do not lock onto columns of even frames
-        flat = flat[::step]
-    a, b = np.percentile(flat, (low, high))
+    a, b = np.percentile(_thinned(image, SAMPLES), (low, high))
     return float(a), float(b)
+
+
+def _thinned(image: NDArray[Any], samples: int) -> NDArray[Any]:
+    """About `samples` evenly spread pixels of a frame, all of them where it has fewer."""
+    flat = np.asarray(image).ravel()
+    step = max(1, flat.size // samples)
+    step += step > 1 and step % 2 == 0  # odd steps do not lock onto columns of even frames
+    return flat[::step]
 
 
 def scaled(image: NDArray[Any], ends: tuple[float, float]) -> NDArray[np.float32]:
@@ -31,3 +34,26 @@ def scaled(image: NDArray[Any], ends: tuple[float, float]) -> NDArray[np.float32
     out = np.asarray(image, np.float32) - np.float32(low)
     out *= np.float32(1.0 / (high - low))
     return np.clip(out, -1.0, CEILING, out=out)
+
+
+class PooledLevels:
+    """Intensities at two percentiles of several frames taken together, such as those of a whole movie.
+
+    Frames `(Y, X)` are added one at a time; of each only an even sample of its pixels is kept, and of frames beyond
+    the first `FRAMES` nothing.
+    """
+
+    FRAMES = 16
+
+    def __init__(self) -> None:
+        self._kept: list[NDArray[Any]] = []
+
+    def add(self, image: NDArray[Any]) -> None:
+        """Take a frame into account."""
+        if len(self._kept) < self.FRAMES:
+            self._kept.append(_thinned(image, SAMPLES // self.FRAMES).copy())
+
+    def ends(self, low: float = LOW, high: float = HIGH) -> tuple[float, float]:
+        """Intensities at the two percentiles of all pixels kept."""
+        a, b = np.percentile(np.concatenate(self._kept), (low, high))
+        return float(a), float(b)

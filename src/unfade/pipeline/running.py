@@ -16,6 +16,7 @@ from unfade.measure import VERSION as MEASURE_VERSION
 from unfade.pipeline import linking, measuring, reporting, segmenting
 from unfade.pipeline.folder import MANIFEST, RunFolder, content_hash, key_of, versions
 from unfade.pipeline.settings import RunSettings
+from unfade.predict.engine import Stage
 from unfade.records import Movie
 from unfade.registry import load
 from unfade.settings import read_toml, write_toml
@@ -98,7 +99,7 @@ def run(source: Path, out: Path, settings: RunSettings, progress: Progress | Non
     }
     job = Job(folder, settings, movie, channel, measured, manifest, progress)
     with folder.undone():
-        _stages(job, segmenting.SegmentStage(predictor, channel, float(diameter["zoom"])), identity)
+        _stages(job, segmenting.open_stage(predictor, movie, channel, float(diameter["zoom"])), identity)
         _write_settings(folder, settings)
     return folder
 
@@ -125,7 +126,7 @@ def _diameter(
     return {**vars(segmenting.find_diameter(predictor, movie, channel, settings.predict)), "key": key}
 
 
-def _stages(job: Job, stage: segmenting.SegmentStage, identity: str) -> None:
+def _stages(job: Job, stage: Stage, identity: str) -> None:
     folder, settings, movie = job.folder, job.settings, job.movie
     count, shape = len(movie), (len(movie), *movie.shape[2:])
     seen = key_of(segmenting.VERSION, identity, job.manifest["diameter"]["key"])

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,12 @@ from unfade.data import check_frame
 from unfade.data.outputs import guarded, write_text
 from unfade.errors import SettingsError, WeightsError
 from unfade.ops.device import pick_device
+from unfade.ops.normalise import PooledLevels
 from unfade.pipeline.arrays import read_arrays, write_arrays
 from unfade.pipeline.settings import PredictSettings, SystemSettings
 from unfade.predict.diameter import Diameter, measure_diameter, zoom_for
-from unfade.predict.frames import FramePredictor
-from unfade.records import Instances, Movie
+from unfade.predict.engine import Ends, Engine, Stage
+from unfade.records import Instances, Movie, View
 from unfade.registry import load
 from unfade.settings import Settings
 from unfade.weights.catalogue import Weights, load_weights
@@ -51,48 +51,61 @@ def open_system(settings: SystemSettings) -> tuple[Any, Weights]:
     return kind(own.changed(**settings.settings)), weights
 
 
-def open_predictor(system: Any, weights: Weights, settings: PredictSettings) -> FramePredictor:
-    """The network with its weights on the device, ready for frames."""
+def open_predictor(system: Any, weights: Weights, settings: PredictSettings) -> Engine:
+    """The network with its weights on the device, in the engine that suits what the system sees."""
     network = weights.into(system.network())
-    return FramePredictor(system, network, pick_device(settings.device), settings.precision, settings.tile_px)
+    return open_engine(system, network, settings)
 
 
-def find_diameter(predictor: FramePredictor, movie: Movie, channel: int, settings: PredictSettings) -> Diameter:
+def open_engine(system: Any, network: Any, settings: PredictSettings) -> Engine:
+    """A network in the engine that suits what the system sees."""
+    kind = load("engines", engine_for(system.view))
+    engine: Engine = kind(system, network, pick_device(settings.device), settings.precision, settings.tile_px)
+    return engine
+
+
+def engine_for(view: View) -> str:
+    """Name of the engine that runs a system of this view."""
+    if view.block > 1 or view.recurrent:
+        return "blocks"
+    if view.join == "instances":
+        return "boxes"
+    if view.feedback or view.reference:
+        return "rollout"
+    return "frames" if view.offsets == (0,) else "windows"
+
+
+def find_diameter(engine: Engine, movie: Movie, channel: int, settings: PredictSettings) -> Diameter:
     """The diameter that was given, or the one that the network measures in the middle frame."""
     if settings.diameter != "auto":
-        return Diameter(settings.diameter, zoom_for(settings.diameter, predictor.system.view), "given")
-    frame = movie.frame(len(movie) // 2)
-    check_frame(frame, len(movie) // 2)
-    return measure_diameter(predictor, frame[channel : channel + 1])
+        return Diameter(settings.diameter, zoom_for(settings.diameter, engine.system.view), "given")
+    middle = len(movie) // 2
+    context = engine.context(movie, middle, channel)
+    check_frame(context, middle)
+    return measure_diameter(engine, context)
 
 
-class SegmentStage:
-    """Objects frame by frame; it looks at nothing but the frame in hand (`lag` 0)."""
-
-    lag = 0
-
-    def __init__(self, predictor: FramePredictor, channel: int, zoom: float) -> None:
-        self.predictor, self.channel, self.zoom = predictor, channel, zoom
-        self.seconds = 0.0  # spent in the network and decoding
-
-    def start(self) -> int:
-        """The number of the next frame."""
-        return 0
-
-    def push(self, state: int, frame: np.ndarray) -> tuple[int, list[Instances]]:
-        """Objects of the next frame `(C, Y, X)`."""
-        began = time.perf_counter()
-        found = self.predictor.instances(frame[self.channel : self.channel + 1], self.zoom)
-        self.seconds += time.perf_counter() - began
-        return state + 1, [found]
-
-    def finish(self, state: int) -> list[Instances]:
-        """Nothing is held back."""
-        return []
+def open_stage(engine: Engine, movie: Movie, channel: int, zoom: float) -> Stage:
+    """The stage that finds the objects of a movie; intensities of the whole movie are found first where asked for."""
+    ends = movie_ends(movie, channel) if engine.system.view.normalise == "movie" else None
+    return engine.stage(channel, zoom, ends)
 
 
-def segment_into(folder: Path, movie: Movie, stage: SegmentStage, key: str, progress: Progress | None = None) -> None:
-    """Segment every frame that has no file under this key yet; files of another key are removed first."""
+def movie_ends(movie: Movie, channel: int) -> Ends:
+    """Intensities of one channel that become 0 and 1, from frames spread evenly over the movie."""
+    pooled = PooledLevels()
+    for t in np.unique(np.linspace(0, len(movie) - 1, PooledLevels.FRAMES).round().astype(int)):
+        frame = movie.frame(int(t), channel)
+        check_frame(frame, int(t))
+        pooled.add(frame)
+    return [pooled.ends()]
+
+
+def segment_into(folder: Path, movie: Movie, stage: Stage, key: str, progress: Progress | None = None) -> None:
+    """Segment the frames from the first one on that has no file under this key yet; files of another key are removed.
+
+    A stage that remembers earlier frames is given those again; what comes out for them is not written again.
+    """
     mark = folder / "key.txt"
     with guarded(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -100,15 +113,27 @@ def segment_into(folder: Path, movie: Movie, stage: SegmentStage, key: str, prog
             for old in folder.glob("*.npz"):
                 old.unlink()
             write_text(mark, key)
-    for t in range(len(movie)):
-        path = frame_path(folder, t)
-        if not path.is_file():
-            frame = movie.frame(t)
-            check_frame(frame, t)
-            _, found = stage.push(t, frame)
-            write_instances(path, found[0])
+    count = len(movie)
+    todo = next((t for t in range(count) if not frame_path(folder, t).is_file()), count)
+    if todo == count:
+        return
+    first = 0 if stage.memory is None else max(0, todo - stage.memory)
+    for t, found in enumerate(found_in(movie, stage, first), first):
+        if t >= todo:
+            write_instances(frame_path(folder, t), found)
         if progress is not None:
-            progress("segment", t + 1, len(movie))
+            progress("segment", t + 1, count)
+
+
+def found_in(movie: Movie, stage: Stage, first: int = 0) -> Iterator[Instances]:
+    """Objects of every frame of a movie from frame `first` on, in order."""
+    state = stage.start()
+    for t in range(first, len(movie)):
+        frame = movie.frame(t)
+        check_frame(frame, t)
+        state, ready = stage.push(state, frame)
+        yield from ready
+    yield from stage.finish(state)
 
 
 def frame_path(folder: Path, t: int) -> Path:

@@ -14,14 +14,15 @@ from torch import nn
 from unfade.datasets.reading import read_training_folder
 from unfade.datasets.stills import Still
 from unfade.errors import MissingInputError, OutputError, SettingsError, TruthError
-from unfade.ops.device import Precision, pick_device
+from unfade.ops.device import Precision
+from unfade.pipeline.segmenting import found_in, open_engine, open_stage
+from unfade.pipeline.settings import PredictSettings
 from unfade.predict.diameter import zoom_for
-from unfade.predict.frames import FramePredictor
+from unfade.records import Movie
 from unfade.registry import load
 from unfade.score.detection import count_objects
 from unfade.settings import Settings, read_toml, write_toml
 from unfade.train.loop import Training, TrainSettings
-from unfade.train.sampler import CropSampler, SamplerSettings
 from unfade.weights.catalogue import card, load_weights
 
 Progress = Callable[[int, int, dict[str, float]], None]
@@ -35,7 +36,8 @@ class TrainingSettings(Settings):
     preset: str = Field("default", description="a preset of the system")
     weights: str | None = Field(None, description="weights to start from; unset = random start")
     settings: dict[str, Any] = Field({}, description="settings of the system that differ from the preset")
-    sampler: SamplerSettings = SamplerSettings()
+    draw: str | None = Field(None, description="sampler that draws the examples; unset = the system's own")
+    sampler: dict[str, Any] = Field({}, description="settings of the sampler that differ from its defaults")
     train: TrainSettings = TrainSettings()
 
 
@@ -58,13 +60,20 @@ def train(folder: Path, out: Path, settings: TrainingSettings, progress: Progres
     system, start = open_training(settings)
     _claim(out, settings)
     loop = Training(system, settings.train, out, start, card(system.name, system.settings.plain()))
-    batches = CropSampler(parts["train"], system, settings.sampler, settings.train.seed, settings.train.steps)
+    batches = open_sampler(settings, system, parts["train"])
     held = parts["val"] or parts["train"]
 
     def validate(network: nn.Module) -> dict[str, float]:
         return score_stills(system, network, held, settings.train.device, settings.train.precision)
 
     return loop.run(batches, validate, "AP", progress)
+
+
+def open_sampler(settings: TrainingSettings, system: Any, stills: Sequence[Still]) -> Any:
+    """The batches of a training: the sampler that was asked for, or the system's own, with its settings."""
+    kind = load("samplers", settings.draw or system.sampler)
+    chosen = kind.settings_type.parse(settings.sampler)
+    return kind(stills, system, chosen, settings.train.seed, settings.train.steps)
 
 
 def open_training(settings: TrainingSettings) -> tuple[Any, dict[str, torch.Tensor] | None]:
@@ -84,19 +93,21 @@ def score_stills(
 ) -> dict[str, float]:
     """AP = TP / (TP + FP + FN) at IoU 0.5 and 0.75, pooled over all objects, and their mean `AP`.
 
-    Every still is rescaled by its true median diameter, as `--diameter` does.
+    Every still or sequence is rescaled by its true median diameter, as `--diameter` does.
     """
-    predictor = FramePredictor(system, network, pick_device(device), precision)
+    how = PredictSettings(device=device, precision=precision)
+    engine = open_engine(system, network, how)
     hits = {threshold: [0, 0] for threshold in THRESHOLDS}
     for still in stills:
-        diameter = still.diameter_px
+        diameter, movie = still.diameter_px, Movie.of(still.image)
         zoom = zoom_for(diameter, system.view) if diameter == diameter else 1.0
-        for image, truth in zip(still.image, still.labels, strict=True):
-            labels = predictor.instances(image, zoom).labels()[0]
+        stage = open_stage(engine, movie, 0, zoom)
+        for found, truth in zip(found_in(movie, stage), still.labels, strict=True):
+            labels = found.labels()[-1]
             for threshold, sums in hits.items():
-                found = count_objects(labels, truth, threshold, strict=True)
-                sums[0] += found.tp
-                sums[1] += found.tp + found.fp + found.fn
+                counts = count_objects(labels, truth, threshold, strict=True)
+                sums[0] += counts.tp
+                sums[1] += counts.tp + counts.fp + counts.fn
     out = {f"AP@{t:.2f}": hit / max(total, 1) for t, (hit, total) in hits.items()}
     return {"AP": sum(out.values()) / len(out), **out}
 

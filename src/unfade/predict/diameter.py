@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unfade.predict.frames import FramePredictor
+from unfade.predict.engine import Engine
 from unfade.records import Instances, View
 
 LADDER = (1.0, 0.5, 2.0, 0.25)  # zooms tried, in this order, when nothing is known
@@ -33,8 +33,8 @@ def zoom_for(diameter_px: float, view: View) -> float:
     return 1.0 if abs(zoom - 1) < TOLERANCE else zoom
 
 
-def measure_diameter(predictor: FramePredictor, image: NDArray[Any]) -> Diameter:
-    """Median object diameter of one frame `(C, Y, X)`, measured by the network itself.
+def measure_diameter(predictor: Engine, image: NDArray[Any]) -> Diameter:
+    """Median object diameter of one frame from its context `(…, Y, X)`, measured by the network itself.
 
     The frame is segmented at a few zooms. At the zoom that suits the objects the network is surest of the largest
     area of objects of the size it knows; from their diameter follows the zoom to use, which is measured once more.
@@ -53,7 +53,7 @@ def measure_diameter(predictor: FramePredictor, image: NDArray[Any]) -> Diameter
     return Diameter(diameter, zoom_for(diameter, view), "measured")
 
 
-def _probe(predictor: FramePredictor, image: NDArray[Any], zoom: float) -> tuple[float, float] | None:
+def _probe(predictor: Engine, image: NDArray[Any], zoom: float) -> tuple[float, float] | None:
     """Support (share of the frame that is surely object of a known size) and diameter found at one zoom."""
     low, high = predictor.system.view.diameter_px
     part = _middle(image, int(PROBE_PX / zoom))

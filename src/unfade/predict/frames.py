@@ -2,58 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+import time
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
-from unfade.ops.device import Precision, autocast
+from unfade.ops.device import autocast
 from unfade.ops.normalise import levels, scaled
+from unfade.predict.engine import Ends, Engine, Stage
 from unfade.predict.tiled import predict_tiled
-from unfade.records import Instances, View
+from unfade.records import Instances, Movie
 
 
-class Segmenter(Protocol):
-    """The part of a system that prediction needs."""
+class FramePredictor(Engine):
+    """Objects of single frames."""
 
-    @property
-    def view(self) -> View:
-        """What it sees."""
-        ...
+    def context(self, movie: Movie, t: int, channel: int) -> NDArray[Any]:
+        """One channel of the frame, `(1, Y, X)`."""
+        return movie.frame(t)[channel : channel + 1]
 
-    def forward(
-        self, network: nn.Module, inputs: dict[str, Tensor], state: Any = None
-    ) -> tuple[dict[str, Tensor], Any]:
-        """Outputs and state."""
-        ...
+    def stage(self, channel: int, zoom: float = 1.0, ends: Ends | None = None) -> Stage:
+        """Frame by frame; every frame is normalised by itself unless `ends` are given."""
+        return FrameStage(self, channel, zoom, ends)
 
-    def activate(self, outputs: dict[str, Tensor]) -> Tensor:
-        """Maps `(B, L, K, Y, X)` that tiles are joined from."""
-        ...
-
-    def decode(self, maps: NDArray[np.float32], zoom: float = 1.0) -> Instances:
-        """Objects of maps `(k, K, Y, X)`."""
-        ...
-
-
-class FramePredictor:
-    """Objects of single frames by a network in evaluation mode on one device."""
-
-    def __init__(
-        self,
-        system: Segmenter,
-        network: nn.Module,
-        device: torch.device,
-        precision: Precision = "auto",
-        tile_px: int = 1024,
-    ) -> None:
-        self.system, self.device, self.precision, self.tile_px = system, device, precision, tile_px
-        self.network = network.to(device).to(memory_format=torch.channels_last).eval()
-
-    def maps(self, image: NDArray[Any], zoom: float = 1.0) -> NDArray[np.float32]:
+    def maps(self, image: NDArray[Any], zoom: float = 1.0, ends: Ends | None = None) -> NDArray[np.float32]:
         """Activated maps `(K, Y, X)` of a frame `(C, Y, X)` at its own resolution.
 
         The network sees the frame enlarged `zoom` times. Statistics come from the whole frame, after it was made
@@ -64,7 +40,8 @@ class FramePredictor:
         if zoom != 1.0:
             sides = [max(1, round(side * zoom)) for side in size]
             seen = _resized(torch.from_numpy(seen)[None], sides, shrinks=zoom < 1)[0].numpy()
-        ends = [levels(channel) for channel in (seen if zoom < 1 else image)]
+        if ends is None:
+            ends = self.ends(seen if zoom < 1 else image)
         normal = np.stack([scaled(channel, pair) for channel, pair in zip(seen, ends, strict=True)])
         tensor = torch.from_numpy(normal)[None].to(self.device)
         with torch.inference_mode():
@@ -74,17 +51,49 @@ class FramePredictor:
         out: NDArray[np.float32] = maps[0].float().cpu().numpy()
         return out
 
-    def instances(self, image: NDArray[Any], zoom: float = 1.0) -> Instances:
+    def ends(self, image: NDArray[Any]) -> Ends:
+        """Intensities of a frame `(C, Y, X)` that become 0 and 1, channel by channel."""
+        return [levels(channel) for channel in image]
+
+    def instances(self, image: NDArray[Any], zoom: float = 1.0, ends: Ends | None = None) -> Instances:
         """Objects of a frame `(C, Y, X)`."""
-        return self.system.decode(self.maps(image, zoom)[None], 1.0 / zoom)
+        return self.system.decode(self.maps(image, zoom, ends)[None], 1.0 / zoom)
 
     def _apply(self, tile: Tensor) -> Tensor:
         tile = tile.contiguous(memory_format=torch.channels_last)
         with autocast(self.device, self.precision):
-            outputs, _ = self.system.forward(self.network, {"image": tile[:, None]})
+            outputs, _ = self.system.forward(self.network, self._inputs(tile))
         return self.system.activate(outputs)[:, 0]
+
+    def _inputs(self, tile: Tensor) -> dict[str, Tensor]:
+        return {"image": tile[:, None]}
 
 
 def _resized(maps: Tensor, size: list[int], shrinks: bool) -> Tensor:
     """Maps `(B, C, Y, X)` at another size; smoothed first where they shrink."""
     return F.interpolate(maps, size, mode="bilinear", antialias=shrinks, align_corners=False)
+
+
+class FrameStage:
+    """Objects frame by frame; it looks at nothing but the frame in hand."""
+
+    lag: int | None = 0
+    memory: int | None = 0
+
+    def __init__(self, predictor: FramePredictor, channel: int, zoom: float, ends: Ends | None = None) -> None:
+        self.predictor, self.channel, self.zoom, self.ends = predictor, channel, zoom, ends
+        self.seconds = 0.0
+
+    def start(self) -> None:
+        """There is no state."""
+
+    def push(self, state: None, frame: NDArray[Any]) -> tuple[None, list[Instances]]:
+        """Objects of the frame `(C, Y, X)`."""
+        began = time.perf_counter()
+        found = self.predictor.instances(frame[self.channel : self.channel + 1], self.zoom, self.ends)
+        self.seconds += time.perf_counter() - began
+        return None, [found]
+
+    def finish(self, state: None) -> list[Instances]:
+        """Nothing is held back."""
+        return []

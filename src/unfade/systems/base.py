@@ -24,6 +24,7 @@ class System(ABC):
     settings_type: ClassVar[type[Settings]]
     presets: ClassVar[dict[str, dict[str, Any]]]
     of_network: ClassVar[frozenset[str]]  # settings that fix the build of the network, so that weights decide them
+    sampler: ClassVar[str] = "stills"  # the registered sampler that draws its training examples
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings

@@ -44,6 +44,8 @@ class Encoder(Protocol):
 class CropSampler(Dataset[Batch]):
     """Item i is batch i: `{"inputs": {"image": (B, L, C, Y, X)}, "targets": {name: (B, L, …)}}`."""
 
+    settings_type = SamplerSettings
+
     def __init__(
         self, stills: Sequence[Still], system: Encoder, settings: SamplerSettings, seed: int, steps: int
     ) -> None:

@@ -28,14 +28,46 @@ LABELS[1:, 8:11, 9:14] = 9
 
 
 class Stub:
-    """Finds the pixels over 100 as one object; remembers which frames it saw."""
+    """Finds the pixels over 100 as one object; counts the frames it saw."""
+
+    lag: int | None = 0
+    memory: int | None = 0
+    seconds = 0.0
 
     def __init__(self) -> None:
-        self.seen: list[int] = []
+        self.seen = 0
 
-    def push(self, t: int, frame: np.ndarray) -> tuple[int, list[Instances]]:
-        self.seen.append(t)
-        return t + 1, [Instances.of((frame[0] > 100).astype(np.int32))]
+    def start(self) -> None:
+        pass
+
+    def push(self, state: None, frame: np.ndarray) -> tuple[None, list[Instances]]:
+        self.seen += 1
+        return None, [Instances.of((frame[0] > 100).astype(np.int32))]
+
+    def finish(self, state: None) -> list[Instances]:
+        return []
+
+
+class Late(Stub):
+    """Tells of a frame when the next one is there, and which frame came before it."""
+
+    lag: int | None = 1
+    memory: int | None = 1
+
+    def start(self) -> Any:
+        return []
+
+    def push(self, state: Any, frame: np.ndarray) -> tuple[Any, list[Instances]]:
+        self.seen += 1
+        state.append(int(frame[0, 0, 0]))
+        return state, [self.found(state, -2)] if len(state) > 1 else []
+
+    def finish(self, state: Any) -> list[Instances]:
+        return [self.found(state, -1)]
+
+    def found(self, state: list[int], place: int) -> Instances:
+        before = state[max(place + len(state) - 1, 0)]
+        return Instances.of(np.array([[100 * before + state[place]]], np.int32))
 
 
 def movie() -> Movie:
@@ -64,13 +96,28 @@ def test_a_damaged_file_of_objects_says_what_to_do(tmp_path: Path, content: byte
 def test_frames_that_are_there_are_not_done_again(tmp_path: Path) -> None:
     told: list[tuple[str, int, int]] = []
     segmenting.segment_into(tmp_path, movie(), first := Stub(), "key", lambda *step: told.append(step))
-    assert first.seen == [0, 1, 2]
+    assert first.seen == 3
     assert told == [("segment", 1, 3), ("segment", 2, 3), ("segment", 3, 3)]
-    segmenting.frame_path(tmp_path, 1).unlink()
+    segmenting.frame_path(tmp_path, 2).unlink()
     segmenting.segment_into(tmp_path, movie(), again := Stub(), "key")
-    assert again.seen == [1]
+    assert again.seen == 1
+    segmenting.segment_into(tmp_path, movie(), none := Stub(), "key")
+    assert none.seen == 0
     segmenting.segment_into(tmp_path, movie(), other := Stub(), "other key")
-    assert other.seen == [0, 1, 2]
+    assert other.seen == 3
+
+
+def test_a_stage_that_remembers_frames_is_given_them_again(tmp_path: Path) -> None:
+    counted = Movie.of(np.arange(1, 8)[:, None, None].astype(np.uint8))
+    segmenting.segment_into(tmp_path, counted, Late(), "key")
+    ids = [int(segmenting.read_instances(segmenting.frame_path(tmp_path, t)).id[0]) for t in range(7)]
+    assert ids == [101, 102, 203, 304, 405, 506, 607]
+    for t in (4, 5, 6):
+        segmenting.frame_path(tmp_path, t).unlink()
+    segmenting.segment_into(tmp_path, counted, again := Late(), "key")
+    assert again.seen == 4  # frame 3 once more, and what follows
+    again_ids = [int(segmenting.read_instances(segmenting.frame_path(tmp_path, t)).id[0]) for t in range(7)]
+    assert again_ids == ids
 
 
 def test_frames_of_another_key_are_gone_even_if_the_movie_is_shorter_now(tmp_path: Path) -> None:
@@ -85,7 +132,7 @@ def test_pixels_that_are_no_numbers_stop_at_their_frame(tmp_path: Path) -> None:
     stage: Any = Stub()
     with pytest.raises(InputError, match="Frame 2 has 1 NaN"):
         segmenting.segment_into(tmp_path, Movie.of(frames), stage, "key")
-    assert stage.seen == [0, 1]
+    assert stage.seen == 2
 
 
 def lineage() -> Lineage:

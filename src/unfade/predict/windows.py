@@ -1,0 +1,93 @@
+"""Frames seen together with earlier and later ones: each window of a movie gives the objects of one frame."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from unfade.ops.normalise import PooledLevels
+from unfade.predict.engine import Ends, Stage
+from unfade.predict.frames import FramePredictor
+from unfade.records import Instances, Movie
+
+
+class WindowPredictor(FramePredictor):
+    """Objects of a frame from the frames at the offsets of the system's view.
+
+    Before the first and after the last frame of the movie stands the first or the last frame. All frames of a movie
+    are normalised alike, so that a signal that rises or falls is seen to do so.
+    """
+
+    def context(self, movie: Movie, t: int, channel: int) -> NDArray[Any]:
+        """One channel of the frames of the window, `(L, Y, X)`."""
+        last = len(movie) - 1
+        return np.stack([movie.frame(min(max(t + o, 0), last), channel) for o in self.system.view.offsets])
+
+    def ends(self, image: NDArray[Any]) -> Ends:
+        """Intensities of a window `(L, Y, X)` that become 0 and 1, the same for all its frames."""
+        pooled = PooledLevels()
+        for frame in image:
+            pooled.add(frame)
+        return [pooled.ends()] * len(image)
+
+    def stage(self, channel: int, zoom: float = 1.0, ends: Ends | None = None) -> Stage:
+        """Frame by frame, as late as the view looks ahead."""
+        return WindowStage(self, channel, zoom, ends)
+
+    def _inputs(self, tile: Tensor) -> dict[str, Tensor]:
+        return {"image": tile[:, :, None]}
+
+
+@dataclass
+class Held:
+    """The frames of one channel that are still needed, and what is known of the movie's intensities."""
+
+    frames: dict[int, NDArray[Any]] = field(default_factory=dict)  # by number
+    pushed: int = 0
+    levels: PooledLevels = field(default_factory=PooledLevels)
+
+
+class WindowStage:
+    """Objects of every frame, `view.future` frames late."""
+
+    def __init__(self, predictor: WindowPredictor, channel: int, zoom: float, ends: Ends | None = None) -> None:
+        self.predictor, self.channel, self.zoom, self.ends = predictor, channel, zoom, ends
+        view = predictor.system.view
+        self.lag: int | None = view.future
+        self.memory: int | None = view.past if ends is not None else None
+        self.seconds = 0.0
+
+    def start(self) -> Held:
+        """No frame yet."""
+        return Held()
+
+    def push(self, state: Held, frame: NDArray[Any]) -> tuple[Held, list[Instances]]:
+        """Take the next frame `(C, Y, X)`; the objects of the frame that now has all its later ones."""
+        image = np.array(frame[self.channel])
+        state.frames[state.pushed] = image
+        state.pushed += 1
+        if self.ends is None:
+            state.levels.add(image)
+        ready = state.pushed - 1 - self.predictor.system.view.future
+        return state, [self._found(state, ready)] if ready >= 0 else []
+
+    def finish(self, state: Held) -> list[Instances]:
+        """Objects of the last frames, which have fewer later ones or none."""
+        first = max(0, state.pushed - self.predictor.system.view.future)
+        return [self._found(state, t) for t in range(first, state.pushed)]
+
+    def _found(self, state: Held, t: int) -> Instances:
+        began = time.perf_counter()
+        view = self.predictor.system.view
+        window = np.stack([state.frames[min(max(t + o, 0), state.pushed - 1)] for o in view.offsets])
+        pair = self.ends[0] if self.ends is not None else state.levels.ends()
+        found = self.predictor.instances(window, self.zoom, [pair] * len(window))
+        for old in [n for n in state.frames if n < t + 1 - view.past]:
+            del state.frames[old]
+        self.seconds += time.perf_counter() - began
+        return found
