@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from unfade.errors import SettingsError
 
+LARGEST = 1 << 20  # bytes of a settings file
 SCHEMA = 1  # version of the settings files this release reads and writes
 
 
@@ -51,12 +52,15 @@ def read_toml(path: Path) -> dict[str, Any]:
     """
     try:
         with path.open("rb") as file:
-            values = tomllib.load(file)
+            text = file.read(LARGEST + 1)
+        if len(text) > LARGEST:
+            raise SettingsError(f"{path} is larger than any settings file; check its name.")
+        values = tomllib.loads(text.decode())
     except FileNotFoundError:
         raise SettingsError(f"There is no settings file {path}; check its name.") from None
     except OSError as error:
         raise SettingsError(f"The settings file {path} cannot be read: {error.strerror}.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # also for text that is no UTF-8 and for numbers without end
         raise SettingsError(f"{path} is not valid TOML: {error}.") from None
     schema = values.pop("schema", None)
     if schema != SCHEMA:

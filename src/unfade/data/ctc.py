@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +23,9 @@ import pandas as pd
 import tifffile
 from numpy.typing import NDArray
 
+from unfade.data.frames import damaged
+from unfade.data.ifd import count_pages
+from unfade.data.tiff import check_first_page, listening
 from unfade.errors import (
     AxisError,
     InputError,
@@ -35,6 +39,7 @@ from unfade.ops.relabel import areas, remap
 from unfade.ops.tracks import Pieces, pieces
 from unfade.records import LabelImage, Labels, Lineage
 
+LARGEST_TABLE = 1 << 28  # bytes of a table of tracks
 COLUMNS = ("track", "first", "last", "parent")
 LARGEST = 65_535  # the format's images are uint16
 
@@ -201,8 +206,6 @@ def read_labels(path: Path) -> LabelImage:
         If its pixels are not integers from 0 to 2147483647.
     """
     image = _decoded(path)
-    if image.ndim != 2:
-        raise AxisError(f"{path} has the shape {image.shape}; only label images of one plane (Y, X) can be read.")
     if image.dtype.kind not in "iu":
         raise ShapeError(f"{path} must hold integers, got {image.dtype}; save it as uint16.")
     if image.dtype.itemsize > 2 and image.size and not 0 <= int(image.min()) <= int(image.max()) < 2**31:
@@ -242,6 +245,8 @@ def table_lines(path: Path) -> list[tuple[int, str]]:
         If it is no text.
     """
     try:
+        if path.stat().st_size > LARGEST_TABLE:
+            raise UnreadableFileError(f"{path} is larger than any table of tracks; it is damaged.")
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise MissingInputError(
@@ -354,22 +359,29 @@ def _place(folder: Path) -> tuple[Path, Role] | None:
 
 def _shape(path: Path) -> tuple[int, int]:
     """Height and width from the file's header."""
-    try:
-        with tifffile.TiffFile(path) as file:
-            pages, shape = len(file.pages), file.pages[0].shape
-    except (OSError, ValueError, tifffile.TiffFileError, IndexError) as error:
-        raise UnreadableFileError(f"{path} cannot be read as TIFF: {error}.") from None
-    if pages != 1 or len(shape) != 2:
-        raise AxisError(f"{path} is a volume; only sequences of planes (Y, X) can be read.")
-    return int(shape[0]), int(shape[1])
+    with _page(path) as page:
+        return int(page.shape[0]), int(page.shape[1])
 
 
 def _decoded(path: Path) -> NDArray[Any]:
+    with _page(path) as page:
+        return np.asarray(page.asarray(maxworkers=1))
+
+
+@contextmanager
+def _page(path: Path) -> Iterator[tifffile.TiffPage]:
+    """The one page of a plane, its claims checked, while its file is open."""
+    if not path.is_file():
+        raise MissingInputError(f"There is no file {path}.")
     try:
-        return np.asarray(tifffile.imread(path))
-    except FileNotFoundError:
-        raise MissingInputError(f"There is no file {path}.") from None
+        count_pages(path)
+        with listening(), tifffile.TiffFile(path, _multifile=False) as file:
+            page = check_first_page(file, path)
+            shape = page.shape if len(file.pages) == 1 else (len(file.pages), *page.shape)
+            if len(shape) != 2:
+                raise AxisError(f"{path} is a volume of shape {shape}; only label images of one plane can be read.")
+            yield page
     except InputError:
         raise
     except Exception as error:
-        raise UnreadableFileError(f"{path} cannot be read as TIFF: {error}.") from None
+        raise damaged(path, "the image", error) from None

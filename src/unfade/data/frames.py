@@ -17,6 +17,9 @@ Projection = Literal["max", "mean"]
 MEMORY_SHARE = 0.5  # a frame larger than this part of the free memory is refused
 COLOURS = ("red", "green", "blue")
 DEFLATE = 1040  # bytes that one stored byte of a deflate stream can stand for, a little more than it truly can
+ANY_CODEC = 100_000  # bytes that one stored byte of any codec may stand for
+SMALL = 1 << 28  # claims up to this many bytes are taken as they are
+MOST_FRAMES = 10_000_000  # more than this in one movie is damage
 
 
 class Planes(Protocol):
@@ -168,6 +171,52 @@ def check_claim(path: Path, claimed: int, stored: int) -> None:
             f"{path} claims {claimed} bytes of pixels, which its {stored} compressed bytes cannot hold; "
             "it is damaged, save it again."
         )
+
+
+def check_filled(path: Path, claimed: int, folder: Path | None = None) -> None:
+    """Refuse a frame of `claimed` bytes where the file, or all files in `folder`, hold next to nothing.
+
+    Raises
+    ------
+    UnreadableFileError
+        If over 256 MiB are claimed and less than a hundred-thousandth of that is stored.
+    """
+    if claimed <= SMALL:
+        return
+    stored = 0
+    for file in (path,) if folder is None else (p for p in folder.rglob("*") if p.is_file()):
+        stored += file.stat().st_size
+        if claimed <= ANY_CODEC * stored:
+            return
+    raise UnreadableFileError(
+        f"{path} claims {claimed} bytes of pixels in one frame and stores only {stored}; it is damaged, save it again."
+    )
+
+
+def check_frames(path: Path, frames: int) -> None:
+    """Refuse a number of frames that no movie has.
+
+    Raises
+    ------
+    UnreadableFileError
+        Over ten million.
+    """
+    if frames > MOST_FRAMES:
+        raise UnreadableFileError(f"{path} claims {frames} frames; it is damaged, save it again.")
+
+
+def within(folder: Path, name: str) -> Path:
+    """The path that a file of `folder` names, if it lies inside that folder.
+
+    Raises
+    ------
+    UnreadableFileError
+        If it leads outside.
+    """
+    parts = name.replace("\\", "/").split("/")
+    if name.startswith(("/", "\\")) or ".." in parts or ":" in parts[0] or "\0" in name:
+        raise UnreadableFileError(f"{folder} refers to a place outside itself ({name[:80]!r}); it is damaged.")
+    return folder / name
 
 
 def damaged(path: Path, what: str, error: Exception) -> UnreadableFileError:

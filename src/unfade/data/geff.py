@@ -16,6 +16,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from unfade.data.outputs import replacing
+from unfade.data.zarr_rules import check_store
 from unfade.errors import MissingInputError, ShapeError, UnreadableFileError
 from unfade.records import KINDS, Calibration, Lineage, Table
 
@@ -87,6 +88,7 @@ def read_geff(path: Path) -> tuple[Lineage, Table]:
 
     if not path.exists():
         raise MissingInputError(f"There is no GEFF folder {path}; check its name.")
+    check_store(path)
     try:
         reader = GeffReader(path)
         reader.read_node_props()

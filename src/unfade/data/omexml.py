@@ -11,6 +11,7 @@ from xml.etree.ElementTree import Element
 
 from defusedxml.ElementTree import ParseError, fromstring
 
+from unfade.data.frames import within
 from unfade.data.units import length_um, spacing, time_s
 from unfade.errors import UnreadableFileError
 from unfade.records import Calibration
@@ -39,7 +40,7 @@ def parse_ome(text: str, path: Path) -> OmeImage | None:
     """
     try:
         root = fromstring(text)
-    except (ParseError, ValueError) as error:  # entities are among the ValueErrors
+    except (ParseError, ValueError, LookupError, RecursionError) as error:  # entities are among the ValueErrors
         raise UnreadableFileError(
             f"The OME-XML of {path} cannot be read ({error}); save the file again or give it without OME-XML."
         ) from None
@@ -52,6 +53,8 @@ def parse_ome(text: str, path: Path) -> OmeImage | None:
     claimed += [_whole(e, "PlaneCount", path) for e in pixels if _tag(e) == "TiffData"]
     if max(claimed) > MOST_PLANES:
         raise UnreadableFileError(f"The OME-XML of {path} claims {max(claimed)} planes; the file is damaged.")
+    for place in (e for e in root.iter() if _tag(e) == "UUID" and e.get("FileName")):
+        within(path.parent, str(place.get("FileName")))
     calibration, notes = _calibration(pixels, sizes["T"])
     return OmeImage(sizes, _names(pixels, sizes["C"]), calibration, len(images), notes)
 

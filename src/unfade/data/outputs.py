@@ -58,6 +58,7 @@ def replacing(path: Path) -> Iterator[Path]:
     with guarded(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         remove(part)
+        recover(path)
         try:
             yield part
             move(part, path)
@@ -67,15 +68,35 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def move(part: Path, path: Path) -> None:
-    """Give a finished file or folder its name; what had that name before is replaced."""
+    """Give a finished file or folder its name; what had that name before is replaced.
+
+    A folder that is in the way is set aside for a moment; a kill between the two renamings leaves it there, and
+    `recover` brings it back.
+    """
     if not path.is_dir():
         part.replace(path)
         return
-    old = path.with_name(path.name + ".old")
+    old = _aside(path)
     remove(old)
     path.rename(old)
-    part.rename(path)
+    try:
+        part.rename(path)
+    except BaseException:
+        old.rename(path)
+        raise
     remove(old)
+
+
+def recover(path: Path) -> None:
+    """Undo what a kill in the middle of `move` left: the folder set aside gets its name back, or goes."""
+    old = _aside(path)
+    if old.is_dir() and not path.exists():
+        old.rename(path)
+    remove(old)
+
+
+def _aside(path: Path) -> Path:
+    return path.with_name(path.name + PART + ".old")
 
 
 def remove(path: Path) -> None:

@@ -18,6 +18,7 @@ from unfade.records import Image, Kind, LabelImage, Labels, Movie
 from unfade.settings import Settings
 
 LABELS = "labels.ome.zarr"  # label images inside a run folder
+VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".m4v")
 _LARGEST = np.iinfo(np.int32).max
 
 
@@ -128,6 +129,10 @@ def _inspect_file(path: Path, axes: str | None) -> Source:
         from unfade.data.tiff import open_tiff
 
         return open_tiff(path, axes)
+    if path.suffix.lower() in VIDEOS:
+        from unfade.data.video import open_video
+
+        return open_video(path)
     kind = f"'{path.suffix}' files are not read" if path.suffix else "it is no TIFF, PNG or JPEG file"
     raise UnreadableFileError(f"{path} cannot be read, {kind}; save the movie as OME-TIFF or OME-Zarr.")
 

@@ -15,7 +15,16 @@ import tifffile
 from numpy.typing import NDArray
 
 from unfade.data.axes import DROPPED, SAMPLES, UNKNOWN, Layout, resolve
-from unfade.data.frames import COLOURS, Source, check_claim, check_dtype, check_size, damaged
+from unfade.data.frames import (
+    COLOURS,
+    Source,
+    check_claim,
+    check_dtype,
+    check_filled,
+    check_frames,
+    check_size,
+    damaged,
+)
 from unfade.data.ifd import count_pages, cut_off
 from unfade.data.omexml import OmeImage, parse_ome
 from unfade.data.units import length_um, time_s
@@ -43,7 +52,7 @@ class TiffPlanes:
         """All channels of one plane, `(C, Y, X)`."""
         out = np.empty((self.channels, self.inner.size("Y"), self.inner.size("X")), self.dtype)
         filled = 0
-        with ExitStack() as stack, _listening():
+        with ExitStack() as stack, listening():
             opened: dict[int, tifffile.TiffFile] = {}
             for c in range(self.outer.size("C")):
                 page = self._page(self._place({"T": t, "Z": z, "C": c}), opened, stack)
@@ -94,9 +103,9 @@ def open_tiff(path: Path, axes: str | None = None, together: bool = True) -> Sou
     """
     count_pages(path)
     try:
-        with _listening() as heard, tifffile.TiffFile(path, _multifile=together) as tif:
+        with listening() as heard, tifffile.TiffFile(path, _multifile=together) as tif:
             ome = parse_ome(tif.ome_metadata, path) if tif.is_ome and tif.ome_metadata else None
-            _check_pages(tif, path)
+            check_first_page(tif, path)
             return _source(tif, path, axes, ome, heard)
     except UnfadeError:
         raise
@@ -105,7 +114,7 @@ def open_tiff(path: Path, axes: str | None = None, together: bool = True) -> Sou
 
 
 @contextmanager
-def _listening() -> Iterator[list[str]]:
+def listening() -> Iterator[list[str]]:
     """Collect what tifffile would print, and keep it from printing."""
     log, heard = logging.getLogger("tifffile"), list[str]()
 
@@ -123,13 +132,16 @@ def _listening() -> Iterator[list[str]]:
         log.removeFilter(collector)
 
 
-def _check_pages(tif: tifffile.TiffFile, path: Path) -> None:
+def check_first_page(tif: tifffile.TiffFile, path: Path) -> None:
     """Memory of the first page, before anything is allocated from its sizes."""
     page = tif.pages.first
     if not page.shape or page.dtype is None:
         raise UnreadableFileError(f"{path} has no pixels in its first page; save it again.")
     check_dtype(page.dtype, path)
-    check_size(path, page.samplesperpixel * page.imagedepth, page.imagelength, page.imagewidth, page.dtype.itemsize)
+    samples = page.samplesperpixel * page.imagedepth
+    claimed = check_size(path, samples, page.imagelength, page.imagewidth, page.dtype.itemsize)
+    check_filled(path, max(claimed, page.tilelength * page.tilewidth * samples * page.dtype.itemsize))
+    return page
 
 
 def _source(tif: tifffile.TiffFile, path: Path, axes: str | None, ome: OmeImage | None, heard: list[str]) -> Source:
@@ -159,7 +171,9 @@ def _source(tif: tifffile.TiffFile, path: Path, axes: str | None, ome: OmeImage 
     notes += tuple(f"tifffile: {text}" for text in heard[:3])
     whole = Layout(layout.axes, layout.shape)
     present = _present(planes, layout.size("T"))
-    check_size(path, planes.channels, layout.size("Y"), layout.size("X"), planes.dtype.itemsize)
+    claimed = check_size(path, planes.channels, layout.size("Y"), layout.size("X"), planes.dtype.itemsize)
+    check_filled(path, claimed)
+    check_frames(path, layout.size("T") * layout.size("Z"))
     kind = _FORMATS.get(series.kind, "TIFF")
     return Source(path, kind, whole, planes.dtype, names, calibration, planes, notes, present)
 

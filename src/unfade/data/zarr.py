@@ -16,8 +16,9 @@ import numpy as np
 import zarr
 
 from unfade.data.axes import DROPPED, UNKNOWN, Layout, resolve
-from unfade.data.frames import Source, check_dtype, check_size, damaged
+from unfade.data.frames import Source, check_dtype, check_filled, check_frames, check_size, damaged, within
 from unfade.data.units import length_um, time_s
+from unfade.data.zarr_rules import check_array, read_metadata
 from unfade.errors import InputError, MissingInputError, UnfadeError
 from unfade.records import Calibration, Image
 
@@ -90,7 +91,7 @@ def open_zarr_labels(path: Path, kind: str) -> Source:
             raise MissingInputError(f"{path} holds no labels of kind '{kind}'; it has {', '.join(names)}.")
         if kind not in names and kind == "cell":
             raise MissingInputError(f"{path} holds no labels of kind 'cell'; it has '{names[0]}' only.")
-        return open_zarr(group / (kind if kind in names else names[0]))
+        return open_zarr(within(group, kind if kind in names else names[0]))
     return open_zarr(path)
 
 
@@ -98,10 +99,19 @@ def _label_names(path: Path) -> list[str]:
     if not any((path / name).is_file() for name in ("zarr.json", ".zgroup")):
         return []
     try:
-        attributes = _ome(zarr.open(path, mode="r").attrs.asdict())
+        attributes = _ome(_attributes(path))
     except Exception as error:
         raise damaged(path, "the zarr metadata", error) from None
     return [str(name) for name in attributes.get("labels", ())]
+
+
+def _attributes(path: Path) -> Attributes:
+    """Attributes of a group or array of either version."""
+    bare = path / "zarr.json"
+    if bare.is_file():
+        found = read_metadata(bare).get("attributes", {})
+        return found if isinstance(found, Mapping) else {}
+    return read_metadata(path / ".zattrs") if (path / ".zattrs").is_file() else {}
 
 
 def _ome(attributes: Attributes) -> Attributes:
@@ -110,24 +120,37 @@ def _ome(attributes: Attributes) -> Attributes:
     return inner if isinstance(inner, Mapping) else {}
 
 
-def _source(path: Path, axes: str | None) -> Source:
+def _source(path: Path, axes: str | None, inner: bool = False) -> Source:
+    for name in ("zarr.json", ".zarray", ".zgroup", ".zattrs"):
+        if (path / name).is_file():
+            read_metadata(path / name)
+    if _is_array(path):
+        check_array(path)
     node = zarr.open(path, mode="r")
     if isinstance(node, zarr.Array):
         names = getattr(node.metadata, "dimension_names", None) or [UNKNOWN] * node.ndim
         return _of_array(node, path, path, "".join(_letter(str(name)) for name in names), axes, {})
-    attributes = _ome(node.attrs.asdict())
+    attributes = _ome(_attributes(path))
     if "multiscales" in attributes:
         scale = attributes["multiscales"][0]
-        place = path / str(scale["datasets"][0]["path"])
+        place = within(path, str(scale["datasets"][0]["path"]))
         found = "".join(_letter(a["name"] if isinstance(a, Mapping) else str(a)) for a in scale.get("axes", ()))
+        check_array(place)
         array = zarr.open_array(place, mode="r")
         return _of_array(array, place, path, found or UNKNOWN * array.ndim, axes, attributes)
-    if "bioformats2raw.layout" in attributes or "0" in node:
-        return _source(path / "0", axes)
     if "plate" in attributes:
-        well = attributes["plate"]["wells"][0]["path"]
-        raise InputError(f"{path} is a plate of many images; give one of them, for example {path / str(well) / '0'}.")
+        well = within(path, str(attributes["plate"]["wells"][0]["path"]))
+        raise InputError(
+            f"{path} is a plate of many images; give all to 'unfade batch', or one of them, for example {well / '0'}."
+        )
+    if not inner and ("bioformats2raw.layout" in attributes or "0" in node):
+        return _source(path / "0", axes, inner=True)
     raise InputError(f"{path} is a zarr group without an image; give the image group in it.")
+
+
+def _is_array(path: Path) -> bool:
+    bare = path / "zarr.json"
+    return (path / ".zarray").is_file() or (bare.is_file() and read_metadata(bare).get("node_type") == "array")
 
 
 def _letter(name: str) -> str:
@@ -139,8 +162,9 @@ def _of_array(
 ) -> Source:
     layout = resolve(found, tuple(array.shape), axes, str(path))
     dtype = check_dtype(np.dtype(array.dtype), path)
-    check_size(path, layout.channels, layout.size("Y"), layout.size("X"), dtype.itemsize)
-    check_size(path, 1, 1, prod(array.chunks), dtype.itemsize)
+    frame = check_size(path, layout.channels, layout.size("Y"), layout.size("X"), dtype.itemsize)
+    check_filled(path, max(frame, check_size(path, 1, 1, prod(array.chunks), dtype.itemsize)), place)
+    check_frames(path, layout.size("T") * layout.size("Z"))
     calibration = _calibration(attributes, layout.size("T")) if axes is None else Calibration()
     names = tuple(str(c.get("label") or f"channel {i}") for i, c in enumerate(_omero(attributes)))
     if len(names) != layout.channels:

@@ -30,7 +30,8 @@ def pick_device(name: str = "auto") -> torch.device:
     except RuntimeError:
         raise DeviceError(f"There is no device called '{name}'; use auto, cpu, cuda or mps.") from None
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if not there.get(device.type, False):
+    count = torch.cuda.device_count() if device.type == "cuda" else 1
+    if not there.get(device.type, False) or (device.index or 0) >= count:
         raise DeviceError(f"This machine has no usable device '{name}'; use --device auto or cpu.")
     return device
 

@@ -71,7 +71,7 @@ def test_results_are_read_one_frame_at_a_time(tmp_path: Path) -> None:
     assert len(known.seg) == 0
     assert known.labels.frame(3).dtype == np.int32
     assert np.array_equal(pickle.loads(pickle.dumps(known.labels)).frame(5), FILM[5])
-    with pytest.raises(UnreadableFileError, match=r"mask004\.tif cannot be read"):
+    with pytest.raises(UnreadableFileError, match=r"mask004\.tif is named like a TIFF file but is none"):
         known.labels.frame(4)
 
 

@@ -41,9 +41,9 @@ def test_text_with_the_name_of_a_tiff(tmp_path: Path) -> None:
 
 
 def test_another_format(tmp_path: Path) -> None:
-    path = tmp_path / "movie.avi"
+    path = tmp_path / "movie.lif"
     path.write_bytes(b"RIFF....AVI ")
-    with pytest.raises(UnreadableFileError, match=r"'.avi' files are not read; save the movie as OME-TIFF"):
+    with pytest.raises(UnreadableFileError, match=r"'.lif' files are not read; save the movie as OME-TIFF"):
         open_movie(path)
 
 

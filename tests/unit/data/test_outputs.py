@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from unfade.data.outputs import guarded, replacing, write_json, write_text
+from unfade.data.outputs import guarded, move, recover, replacing, write_json, write_text
 from unfade.errors import OutputError
 
 
@@ -45,6 +45,52 @@ def test_what_a_kill_left_is_overwritten(tmp_path: Path) -> None:
     with replacing(tmp_path / "out") as part:
         part.mkdir()
     assert list((tmp_path / "out").iterdir()) == []
+
+
+class Killed(BaseException):
+    pass
+
+
+def folder(path: Path, name: str) -> Path:
+    path.mkdir()
+    (path / name).touch()
+    return path
+
+
+def test_a_folder_set_aside_by_a_kill_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, part, rename = folder(tmp_path / "out", "old"), folder(tmp_path / "out.part", "new"), Path.rename
+    with monkeypatch.context() as dies:
+
+        def once(place: Path, target: Path) -> Path:
+            if place != path:
+                raise Killed
+            return rename(place, target)
+
+        dies.setattr(Path, "rename", once)
+        with pytest.raises(Killed):
+            move(part, path)
+    assert not path.exists()
+    recover(path)
+    assert [p.name for p in path.iterdir()] == ["old"]
+    move(part, path)
+    assert [p.name for p in path.iterdir()] == ["new"]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_that_cannot_take_the_name_leaves_the_old_one(tmp_path: Path) -> None:
+    path = folder(tmp_path / "out", "old")
+    with pytest.raises(FileNotFoundError):
+        move(tmp_path / "none.part", path)
+    assert [p.name for p in path.iterdir()] == ["old"]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_of_the_user_beside_it_stays(tmp_path: Path) -> None:
+    path, mine = folder(tmp_path / "out", "old"), folder(tmp_path / "out.old", "thesis")
+    with replacing(path) as part:
+        part.mkdir()
+    assert [p.name for p in mine.iterdir()] == ["thesis"]
+    assert list(path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

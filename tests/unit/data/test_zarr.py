@@ -105,7 +105,7 @@ def test_an_image_inside_a_collection(tmp_path: Path, movie: np.ndarray) -> None
 def test_a_plate_is_refused(tmp_path: Path) -> None:
     root = zarr.create_group(tmp_path / "plate.zarr")
     root.attrs["ome"] = {"version": "0.5", "plate": {"wells": [{"path": "B/3"}]}}
-    with pytest.raises(InputError, match=r"plate of many images; give one of them, for example .*B.3.0"):
+    with pytest.raises(InputError, match=r"plate of many images; give all to .* for example .*B.3.0"):
         open_movie(tmp_path / "plate.zarr")
 
 
@@ -120,7 +120,7 @@ def test_damaged_metadata(tmp_path: Path, movie: np.ndarray, name: str) -> None:
     path = write(tmp_path / "m.zarr", movie, "TCYX")
     text = (path / name).read_text()
     (path / name).write_text(text[: len(text) // 2])
-    with pytest.raises(UnreadableFileError, match="zarr metadata cannot be read"):
+    with pytest.raises(UnreadableFileError, match=r"zarr\.json cannot be read \(.*\); the store is damaged"):
         open_movie(path)
 
 
