@@ -99,8 +99,15 @@ def _of_list(path: Path) -> tuple[Position, ...]:
             raise InputError(f"Line {line} of {path} names no movie in the column 'path'.")
         one = _of_path(path.parent / value["path"])
         label = "_".join(v for v in (value["condition"], value["well"], value["position"]) if v)
-        given = {name: value[name] or getattr(one, name) for name in COLUMNS[1:]}
-        found.append(replace(one, name=label or one.name, **given))
+        found.append(
+            Position(
+                path=one.path,
+                name=label or one.name,
+                condition=value["condition"],
+                well=value["well"] or one.well,
+                position=value["position"] or one.position,
+            )
+        )
     return tuple(found)
 
 

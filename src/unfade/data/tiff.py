@@ -132,9 +132,15 @@ def listening() -> Iterator[list[str]]:
         log.removeFilter(collector)
 
 
-def check_first_page(tif: tifffile.TiffFile, path: Path) -> None:
-    """Memory of the first page, before anything is allocated from its sizes."""
-    page = tif.pages.first
+def check_first_page(tif: tifffile.TiffFile, path: Path) -> tifffile.TiffPage:
+    """The first page, if this machine can hold what it claims; nothing is allocated from its sizes before.
+
+    Raises
+    ------
+    UnreadableFileError
+        If it cannot, or if the page holds no pixels.
+    """
+    page: tifffile.TiffPage = tif.pages.first
     if not page.shape or page.dtype is None:
         raise UnreadableFileError(f"{path} has no pixels in its first page; save it again.")
     check_dtype(page.dtype, path)
