@@ -24,6 +24,7 @@ def draw_settings(
 ) -> TranslocationSettings:
     """Settings of one movie of a square field; nuclei have a median diameter in the given range."""
     diameter = float(np.exp(rng.uniform(*np.log(diameter_px))))
+    coverage = rng.uniform(0.05, 0.32)
     return TranslocationSettings(
         frames=frames,
         height_px=size_px,
@@ -31,7 +32,7 @@ def draw_settings(
         seed=int(rng.integers(2**31)),
         course=_course(rng, frames),
         nuclei=Nuclei(
-            coverage=rng.uniform(0.05, 0.32),
+            coverage=coverage,
             diameter_px=diameter,
             diameter_spread=rng.uniform(0.05, 0.22),
             spacing=rng.uniform(0.9, 1.3),
@@ -39,7 +40,7 @@ def draw_settings(
             residue=0.0 if rng.random() < 0.5 else rng.uniform(0, 0.5),
             division_rate=0.0 if rng.random() < 0.7 else rng.uniform(0, 0.02),
         ),
-        bodies=_bodies(rng),
+        bodies=_bodies(rng, coverage),
         deformation=_deformation(rng, diameter),
         debris=Debris(density=0.0 if rng.random() < 0.5 else rng.uniform(0, 2), diameter_px=rng.uniform(3, diameter)),
         camera=_camera(rng),
@@ -67,10 +68,12 @@ def _course(rng: np.random.Generator, frames: int) -> TimeCourse:
     )
 
 
-def _bodies(rng: np.random.Generator) -> Bodies:
+def _bodies(rng: np.random.Generator, coverage: float) -> Bodies:
+    """Cells that lie apart up to cells that fill the field more than twice over."""
+    filled = np.exp(rng.uniform(np.log(0.4), np.log(2.5)))
     return Bodies(
-        ratio=rng.uniform(1.5, 2.8),
-        elongation=rng.uniform(0, 0.8),
+        ratio=float(np.clip(np.sqrt(filled / coverage), 1.5, 2.8)),
+        elongation=rng.uniform(0, 0.5),
         roughness=float(rng.choice([0.3, 0.7, 1.1, 1.5])),  # few, so that outlines are kept for reuse
         doming=rng.uniform(0.15, 1.2),
         offset=rng.uniform(0.2, 1),
@@ -112,6 +115,9 @@ def _camera(rng: np.random.Generator) -> Camera:
         unevenness=rng.uniform(0, 0.4),
         bleaching=0.0 if rng.random() < 0.3 else rng.uniform(0, 0.03),
         read_noise=rng.uniform(0, 4),
+        flicker=0.0 if rng.random() < 0.5 else rng.uniform(0, 0.1),
+        refocus_px=0.0 if rng.random() < 0.6 else rng.uniform(0, 0.6),
+        smoothed_px=0.0 if rng.random() < 0.6 else rng.uniform(0.2, 0.8),
         offset=offset,
         gain=gain,
         subtracted=subtracted,

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from unfade.records import Calibration, Kind, LabelImage, Labels, Lineage, Movie, Table
-from unfade.synth.optics import expose, record
+from unfade.synth.optics import camera_at, expose, record
 from unfade.synth.painting import Painted, paint
 from unfade.synth.population import Population, populate
 from unfade.synth.settings import CellMovieSettings
@@ -54,7 +54,7 @@ class CellMovie:
     def frame(self, t: int) -> CellFrame:
         """Frame `t` with its truth."""
         painted = self._painted(t)
-        camera = self.settings.camera
+        camera = camera_at(self.settings.camera, t, self.settings.seed)
         photons = np.stack([expose(channel, t, camera) for channel in (painted.marker, painted.reporter)])
         image = record(photons, camera, np.random.default_rng([self.settings.seed, 1, t]))
         return CellFrame(image, photons, painted.nuclei, painted.cells, painted.objects)

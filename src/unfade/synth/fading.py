@@ -47,7 +47,7 @@ class Bodies(Settings):
     """The cells around the nuclei: their outline, thickness and texture."""
 
     ratio: float = Field(2.2, gt=1.2, le=4, description="Diameter of a cell over that of its nucleus.")
-    elongation: float = Field(0.3, ge=0, le=1, description="Spread of the logarithm of a cell's stretch.")
+    elongation: float = Field(0.3, ge=0, le=1, description="Spread of the logarithm of a cell's length over its width.")
     roughness: float = Field(1.0, ge=0, le=2, description="Irregularity of the outlines: 0 draws ellipses.")
     doming: float = Field(0.6, gt=0, le=2, description="Profile of the thickness: near 0 flat, 1 a dome.")
     offset: float = Field(

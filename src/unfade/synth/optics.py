@@ -24,6 +24,17 @@ def expose(concentration: Floats, t: int, camera: Camera) -> Floats:
     return np.asarray(photons * illumination(concentration.shape, camera.unevenness), np.float32)
 
 
+def camera_at(camera: Camera, t: int, seed: int) -> Camera:
+    """The camera of frame `t`: light that flickers and a focus that wanders, both 0 unless asked for."""
+    if camera.flicker == 0 and camera.refocus_px == 0:
+        return camera
+    light, focus = np.random.default_rng([seed, 4, t]).normal(size=2)
+    return camera.changed(
+        photons=camera.photons * float(np.exp(camera.flicker * light)),
+        blur_px=camera.blur_px + camera.refocus_px * float(abs(focus)),
+    )
+
+
 def illumination(shape: tuple[int, ...], unevenness: float) -> Floats:
     """Share of the light that reaches each pixel: 1 a little off the centre, `1 - unevenness` in the far corners."""
     y = np.linspace(-1, 1, shape[0], dtype=np.float32)[:, None] - np.float32(0.1)
@@ -33,8 +44,10 @@ def illumination(shape: tuple[int, ...], unevenness: float) -> Floats:
 
 
 def record(photons: Floats, camera: Camera, rng: np.random.Generator) -> NDArray[np.uint16]:
-    """Counts of a camera that sees these photons: Poisson, read noise, gain, offset; then subtracted and cut."""
+    """Counts of a camera that sees these photons: Poisson, read noise, gain, offset; smoothed, subtracted, cut."""
     seen: NDArray[Any] = rng.poisson(photons) + rng.normal(0, camera.read_noise, photons.shape)
+    if camera.smoothed_px > 0:
+        seen = ndimage.gaussian_filter(seen, (0, *[camera.smoothed_px] * 2), mode="nearest")
     counts = np.minimum(np.rint(camera.offset + camera.gain * seen), camera.saturation)
     return np.maximum(np.rint(counts - camera.subtracted), 0).astype(np.uint16)
 

@@ -87,7 +87,10 @@ def cast(settings: TranslocationSettings, way: Paths, stills: NucleusShapes, rng
     """Draw what each cell looks like; daughters take after their founder in shape, level and answer."""
     bodies, n, source = settings.bodies, len(way.parents), _founders(way.parents)
     ratio = np.maximum(bodies.ratio * np.exp(rng.normal(0, 0.12, n)), 1.15)
-    stretch, turn = np.exp(0.5 * np.abs(rng.normal(0, bodies.elongation, n))), rng.uniform(0, 2 * np.pi, n)
+    stretch, turn = (
+        np.exp(0.5 * bodies.elongation * np.minimum(np.abs(rng.normal(size=n)), 2)),
+        rng.uniform(0, 2 * np.pi, n),
+    )
     sine, cosine = np.sin(turn), np.cos(turn)
     axes = np.stack([np.stack([cosine, -sine], -1), np.stack([sine, cosine], -1)], -2)
     to_body = axes * np.stack([stretch, 1 / stretch], -1)[:, None]

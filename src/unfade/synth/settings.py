@@ -64,6 +64,11 @@ class Camera(Settings):
     read_noise: float = Field(2.0, ge=0, description="Standard deviation of the camera's own noise, in photons.")
     offset: float = Field(100.0, ge=0, description="Counts of the camera in the dark.")
     gain: float = Field(2.0, gt=0, description="Counts per photon.")
+    flicker: float = Field(0.0, ge=0, lt=0.5, description="Spread of the light's logarithm from frame to frame.")
+    refocus_px: float = Field(0.0, ge=0, description="Spread of the blur from frame to frame, in pixels.")
+    smoothed_px: float = Field(
+        0.0, ge=0, description="Standard deviation of a smoothing after the noise (as by registration), in pixels."
+    )
     subtracted: float = Field(0.0, ge=0, description="Counts taken off every pixel afterwards, cut at 0.")
     saturation: int = Field(65535, ge=1, le=65535, description="Largest count; brighter pixels are cut there.")
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from unfade.records import Calibration, Kind, LabelImage, Labels, Lineage, Movie, Table
 from unfade.synth.deformation import Paths, paths
 from unfade.synth.fading import TranslocationSettings
-from unfade.synth.optics import expose_canvas, record
+from unfade.synth.optics import camera_at, expose_canvas, record
 from unfade.synth.scene import Cast, Scene, cast, paint
 from unfade.synth.shapes import NucleusShapes
 
@@ -55,7 +55,9 @@ class TranslocationMovie:
         nuclei, bodies = self.settings.nuclei, self.settings.bodies
         largest = nuclei.diameter_px / 2 * np.exp(2 * nuclei.diameter_spread)
         self.reach_px = largest * bodies.ratio * np.exp(0.6 * bodies.elongation)
-        self.margin_px = int(np.ceil(4 * self.settings.camera.blur_px)) + 8  # light from beyond the field
+        camera = self.settings.camera
+        blurred = camera.blur_px + 3 * camera.refocus_px
+        self.margin_px = int(np.ceil(4 * blurred)) + 8  # light from beyond the field
         self._painted = lru_cache(maxsize=_KEPT)(self._paint)
 
     def __len__(self) -> int:
@@ -160,7 +162,7 @@ class TranslocationMovie:
             canvas[y[0] : y[-1] + 1, x[0] : x[-1] + 1] += light * np.clip(radius - far + 0.5, 0, 1)
 
     def _expose(self, canvas: Floats, t: int) -> Floats:
-        return expose_canvas(canvas, t, self.settings.camera, self.margin_px)
+        return expose_canvas(canvas, t, camera_at(self.settings.camera, t, self.settings.seed), self.margin_px)
 
     def _record(self, photons: Floats, t: int) -> NDArray[np.uint16]:
         return record(photons, self.settings.camera, np.random.default_rng([self.settings.seed, 2, t]))
