@@ -13,7 +13,10 @@ from typing import Any
 from unfade.errors import SettingsError
 
 BUILTIN: dict[str, dict[str, str]] = {
-    "systems": {"nuclei-unet": "unfade.systems.nuclei_unet:NucleiUNet"},
+    "systems": {
+        "nuclei-unet": "unfade.systems.nuclei_unet:NucleiUNet",
+        "lexy": "unfade.systems.lexy:Lexy",
+    },
     "engines": {
         "frames": "unfade.predict.frames:FramePredictor",
         "windows": "unfade.predict.windows:WindowPredictor",
@@ -24,7 +27,14 @@ BUILTIN: dict[str, dict[str, str]] = {
     },
     "linkers": {"overlap": "unfade.link.overlap:OverlapLinker"},
     "motions": {},
-    "estimators": {},
+    "estimators": {
+        "dropout": "unfade.predict.estimators:Dropout",
+        "tta": "unfade.predict.estimators:TestTimeAugmentation",
+        "ensemble": "unfade.predict.estimators:Ensemble",
+        "snapshot": "unfade.predict.estimators:Snapshots",
+        "wta": "unfade.predict.estimators:Hypotheses",
+        "ewta": "unfade.predict.estimators:Hypotheses",
+    },
 }
 
 
