@@ -54,11 +54,6 @@ class NucleiUNet(VoteSystem):
         return View(diameter_px=self.settings.diameter_px, stride=stride, reach_px=64)
 
     @property
-    def vectors(self) -> tuple[tuple[int, int], ...]:
-        """The votes."""
-        return () if self.settings.targets == "mask" else ((2, 3),)
-
-    @property
     def maps(self) -> int:
         """Number of output maps."""
         return 1 if self.settings.targets == "mask" else len(watershed.MAPS)
