@@ -16,14 +16,21 @@ BUILTIN: dict[str, dict[str, str]] = {
     "systems": {
         "nuclei-unet": "unfade.systems.nuclei_unet:NucleiUNet",
         "lexy": "unfade.systems.lexy:Lexy",
+        "lexy-unet": "unfade.systems.lexy_unet:LexyUNet",
+        "track-net": "unfade.systems.track_net:TrackNet",
+        "siam-net": "unfade.systems.siam_net:SiamNet",
+        "split-net": "unfade.systems.split_net:SplitNet",
     },
     "engines": {
         "frames": "unfade.predict.frames:FramePredictor",
         "windows": "unfade.predict.windows:WindowPredictor",
+        "rollout": "unfade.predict.rollout:RolloutPredictor",
     },
     "samplers": {
         "stills": "unfade.train.sampler:CropSampler",
         "windows": "unfade.train.sequences:WindowSampler",
+        "estimates": "unfade.train.estimates:EstimateSampler",
+        "rollouts": "unfade.train.rollout:RolloutSampler",
     },
     "linkers": {"overlap": "unfade.link.overlap:OverlapLinker"},
     "motions": {},

@@ -1,0 +1,160 @@
+"""Movies through a network that sees its own previous mask: frame after frame, each fed with what came before.
+
+Paper lexy, section 3: the first frame uses an estimate, later ones the network's own output. The estimate is a mask
+that is given, what a single-frame network finds in the first frame, or nothing, for networks that were trained with
+dropped masks.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from unfade.errors import SettingsError, ShapeError
+from unfade.ops.normalise import PooledLevels, scaled
+from unfade.predict.engine import Ends, Engine, Segmenter, Stage
+from unfade.predict.frames import FramePredictor, _resized
+from unfade.predict.tiled import predict_tiled
+from unfade.records import Instances
+
+
+class Feeding(Segmenter, Protocol):
+    """The part of a system that prediction with feedback needs."""
+
+    def feedback(self, maps: Tensor) -> Tensor:
+        """What the next step sees, `(B, 1, Y, X)`, of activated maps `(B, K, Y, X)`."""
+        ...
+
+
+@dataclass
+class Memory:
+    """What is carried from frame to frame, on the network's own grid; None where nothing is known yet."""
+
+    previous: Tensor | None = None  # (1, 1, y, x) mask
+    reference: Tensor | None = None  # (1, C + 1, y, x) normalised frame and its mask
+    levels: PooledLevels | None = None
+
+
+class RolloutPredictor(FramePredictor):
+    """Objects of each frame from the frame, the mask found in the one before and, where seen, a reference.
+
+    `starter` is an engine for single frames whose objects in the first frame are the first estimate.
+    """
+
+    system: Feeding
+    starter: Engine | None = None
+
+    def ask(self, members: Sequence[nn.Module]) -> None:
+        """Members of a network that feeds itself would each need a past of their own.
+
+        Raises
+        ------
+        SettingsError
+            Always.
+        """
+        raise SettingsError(
+            f"{type(self.system).__name__} feeds on its own output and is run by one network; leave uncertainty out."
+        )
+
+    def stage(self, channel: int, zoom: float = 1.0, ends: Ends | None = None) -> Stage:
+        """Frame by frame, online; it must have seen all frames before."""
+        return RolloutStage(self, channel, zoom, ends)
+
+    def maps(self, image: NDArray[Any], zoom: float = 1.0, ends: Ends | None = None) -> NDArray[np.float32]:
+        """Activated maps `(K, Y, X)` of a frame of whose past nothing is known."""
+        return self.step(image, Memory(), zoom, ends)[0]
+
+    def step(
+        self, image: NDArray[Any], memory: Memory, zoom: float = 1.0, ends: Ends | None = None
+    ) -> tuple[NDArray[np.float32], Memory]:
+        """Activated maps `(K, Y, X)` of a frame `(C, Y, X)` at its own resolution, and the memory after it."""
+        frame = self._frame(image, zoom, ends)
+        previous = torch.zeros_like(frame[:, :1]) if memory.previous is None else memory.previous
+        reference = torch.cat([frame, previous], dim=1) if memory.reference is None else memory.reference
+        view = self.system.view
+        with torch.inference_mode():
+            seen = torch.cat([frame, previous, reference], dim=1)
+            maps = predict_tiled(self._apply, seen, view.stride, view.reach_px, self.tile_px)
+            fed = self.system.feedback(maps.float())
+            if memory.reference is None:
+                reference = torch.cat([frame, fed], dim=1)
+            if zoom != 1.0:
+                maps = _resized(maps, list(image.shape[-2:]), shrinks=zoom > 1)
+        out: NDArray[np.float32] = maps[0].float().cpu().numpy()
+        return out, Memory(fed, reference, memory.levels)
+
+    def begun(self, mask: NDArray[Any], zoom: float = 1.0) -> Memory:
+        """A memory whose previous mask is `mask (Y, X)`, labels or booleans."""
+        seen = torch.from_numpy((np.asarray(mask) > 0).astype(np.float32))[None, None]
+        if zoom != 1.0:
+            sides = [max(1, round(side * zoom)) for side in mask.shape]
+            seen = (_resized(seen, sides, shrinks=zoom < 1) > 0.5).float()
+        return Memory(seen.to(self.device))
+
+    def _frame(self, image: NDArray[Any], zoom: float, ends: Ends | None) -> Tensor:
+        """The normalised frame `(1, C, y, x)` on the network's grid."""
+        seen = np.asarray(image, np.float32)
+        if zoom != 1.0:
+            sides = [max(1, round(side * zoom)) for side in image.shape[-2:]]
+            seen = _resized(torch.from_numpy(seen)[None], sides, shrinks=zoom < 1)[0].numpy()
+        if ends is None:
+            ends = self.ends(seen if zoom < 1 else image)
+        normal = np.stack([scaled(channel, pair) for channel, pair in zip(seen, ends, strict=True)])
+        return torch.from_numpy(normal)[None].to(self.device)
+
+    def _inputs(self, tile: Tensor) -> dict[str, Tensor]:
+        channels = self.system.view.channels
+        image, previous, reference = tile[:, :channels], tile[:, channels : channels + 1], tile[:, channels + 1 :]
+        return {"image": image[:, None], "previous": previous[:, None], "reference": reference[:, None]}
+
+
+class RolloutStage:
+    """Objects of every frame at once; a restart must begin at the first frame."""
+
+    lag: int | None = 0
+    memory: int | None = None
+
+    def __init__(self, predictor: RolloutPredictor, channel: int, zoom: float, ends: Ends | None = None) -> None:
+        self.predictor, self.channel, self.zoom, self.ends = predictor, channel, zoom, ends
+        self.seconds = 0.0
+
+    def start(self, mask: NDArray[Any] | None = None) -> Memory:
+        """Nothing known of the past, or an estimate of the first frame's mask `(Y, X)`."""
+        return Memory() if mask is None else self.predictor.begun(mask, self.zoom)
+
+    def push(self, state: Memory, frame: NDArray[Any]) -> tuple[Memory, list[Instances]]:
+        """Objects of the frame `(C, Y, X)`.
+
+        Raises
+        ------
+        ShapeError
+            If the frame differs in size from the mask or the frames before.
+        """
+        began = time.perf_counter()
+        image = frame[self.channel : self.channel + 1]
+        starter = self.predictor.starter
+        if state.previous is None and starter is not None:
+            state.previous = self.predictor.begun(starter.instances(image, self.zoom).labels()[0], self.zoom).previous
+        ends = self.ends
+        if ends is None and self.predictor.system.view.normalise != "frame":
+            state.levels = state.levels or PooledLevels()
+            state.levels.add(image[0])
+            ends = [state.levels.ends()]
+        size = tuple(max(1, round(side * self.zoom)) for side in image.shape[-2:])
+        if state.previous is not None and tuple(state.previous.shape[-2:]) != size:
+            raise ShapeError(f"The frame is {image.shape[-2:]}, which does not fit the mask before it; use one size.")
+        maps, state = self.predictor.step(image, state, self.zoom, ends)
+        found = self.predictor.system.decode(maps[None], 1.0 / self.zoom)
+        self.seconds += time.perf_counter() - began
+        return state, [found]
+
+    def finish(self, state: Memory) -> list[Instances]:
+        """Nothing is held back."""
+        return []

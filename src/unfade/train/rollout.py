@@ -1,0 +1,118 @@
+"""Batches of sequences for networks that see their own previous mask: estimates at first, then their own output.
+
+The first frame sees an estimate. Later frames see an estimate too (teacher forcing) or, with a probability that may
+grow while training goes on (scheduled sampling), what the network itself has just found; at 1 every sequence is a
+rollout as prediction runs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch.utils.data import Dataset
+
+from unfade.augment.estimates import distort_objects
+from unfade.augment.intensity import vary
+from unfade.augment.spatial import draw_affine
+from unfade.augment.temporal import draw_frames
+from unfade.augment.unreliable import UnreliableSettings, spoil
+from unfade.datasets.stills import Still
+from unfade.errors import SettingsError
+from unfade.ops.normalise import PooledLevels, scaled
+from unfade.settings import Settings
+from unfade.train.sampler import Batch, Encoder
+
+
+class RolloutSettings(Settings):
+    """How sequences are drawn from movies."""
+
+    crop_px: int = Field(128, ge=32, description="side of a crop, px; a multiple of the network's stride")
+    batch: int = Field(4, ge=1, description="sequences per batch")
+    frames: int = Field(4, ge=1, description="frames of a sequence")
+    fastest: int = Field(2, ge=1, description="frames of the movie from one step to the next, at most")
+    reverse: float = Field(0.3, ge=0, le=1, description="share of sequences in which time runs backwards")
+    zoom: float = Field(0.15, ge=0, description="spread of the logarithm of the zoom")
+    varied: float = Field(0.5, ge=0, le=1, description="share of sequences whose intensities are varied")
+    dice: float = Field(0.80, gt=0, le=1, description="Dice of an estimate with the mask it is made from")
+    own: tuple[float, float] = Field((0.0, 1.0), description="share of later frames that see the own output, from, to")
+    ramp: float = Field(0.5, gt=0, le=1, description="part of the training over which that share grows")
+    unreliable: UnreliableSettings = Field(
+        UnreliableSettings(dropped=0.15, wrong=0.1, eroded=0.2), description="how estimates are spoilt"
+    )
+
+
+class RolloutSampler(Dataset[Batch]):
+    """Item i is batch i: inputs `image (B, L, 1, Y, X)`, `previous (B, L, 1, Y, X)`, `own (B, L)`, `reference`.
+
+    `reference (B, 1, 2, Y, X)` is the first frame of the movie, or a frame before the sequence, and its mask.
+    """
+
+    settings_type = RolloutSettings
+
+    def __init__(
+        self, movies: Sequence[Still], system: Encoder, settings: RolloutSettings, seed: int, steps: int
+    ) -> None:
+        if settings.frames > 1 and all(len(movie.labels) == 1 for movie in movies):
+            raise SettingsError("These are stills; for rollouts give movies, or choose the sampler 'estimates'.")
+        self.system, self.settings, self.seed, self.steps = system, settings, seed, steps
+        self.images = [normalised(movie.image[:, 0]) for movie in movies]
+        self.labels = [movie.labels for movie in movies]
+        weight = np.array([labels.size for labels in self.labels], float)
+        self.weight = weight / weight.sum()
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __getitem__(self, step: int) -> Batch:
+        rng = np.random.default_rng((self.seed, step))
+        share = self.share(step)
+        inputs: dict[str, list[np.ndarray]] = {"image": [], "previous": [], "own": [], "reference": []}
+        targets: list[dict[str, np.ndarray]] = []
+        for _ in range(self.settings.batch):
+            image, labels, previous, reference = self._sequence(rng)
+            inputs["image"].append(image)
+            inputs["previous"].append(previous)
+            inputs["own"].append((rng.random(len(image)) < share).astype(np.float32))
+            inputs["reference"].append(reference)
+            targets.append(self.system.encode(labels, image))
+        return {
+            "inputs": {k: torch.from_numpy(np.stack(v)) for k, v in inputs.items()},
+            "targets": {k: torch.from_numpy(np.stack([t[k] for t in targets])) for k in targets[0]},
+        }
+
+    def share(self, step: int) -> float:
+        """Share of later frames that see the network's own output at this step."""
+        first, last = self.settings.own
+        done = min(1.0, step / max(self.steps * self.settings.ramp, 1))
+        return first + (last - first) * done
+
+    def _sequence(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Image `(L, 1, Y, X)`, labels `(L, Y, X)`, previous masks `(L, 1, Y, X)`, reference `(1, 2, Y, X)`."""
+        s = self.settings
+        n = int(rng.choice(len(self.images), p=self.weight))
+        image, labels = self.images[n], self.labels[n]
+        frames = draw_frames(rng, len(labels), s.frames, s.fastest, s.reverse)
+        step = int(frames[1] - frames[0]) if len(frames) > 1 else 1
+        before = int(np.clip(frames[0] - step, 0, len(labels) - 1))
+        anchor = 0 if rng.random() < 0.5 else int(rng.integers(0, max(int(frames.min()), 1)))
+        seen = np.array([anchor, before, *frames])
+        affine = draw_affine(rng, labels.shape[1:], (s.crop_px, s.crop_px), float(np.exp(rng.normal(0, s.zoom))))
+        crop = affine.image(image[seen])
+        if rng.random() < s.varied:
+            crop = vary(rng, crop)
+        truth = affine.labels(labels[seen])
+        masks = [spoil(rng, distort_objects(rng, mask, s.dice), s.unreliable) for mask in truth[1:-1]]
+        reference = np.stack([crop[0], spoil(rng, (truth[0] > 0).astype(np.float32), s.unreliable)])
+        return crop[2:, None], truth[2:], np.stack(masks)[:, None], reference[None]
+
+
+def normalised(frames: np.ndarray) -> np.ndarray:
+    """Frames `(T, Y, X)` of a movie, all scaled by the same intensities."""
+    pooled = PooledLevels()
+    for t in np.unique(np.linspace(0, len(frames) - 1, PooledLevels.FRAMES).round().astype(int)):
+        pooled.add(frames[t])
+    ends = pooled.ends()
+    return np.stack([scaled(frame, ends) for frame in frames])
