@@ -3,49 +3,79 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from unfade.cli import options
 from unfade.cli.console import escape, messages, progress, say_json
 
+if TYPE_CHECKING:
+    from unfade.synth import CellMovieSettings, TranslocationSettings
+
+KINDS = ("cells", "translocation")
+
 
 def synthesize(
     movie: Annotated[Path, typer.Argument(help="OME-TIFF to make, such as cells.ome.tif.", show_default=False)],
-    truth: Annotated[Path | None, typer.Option(help="Folder to make for masks, lineage and ratios.")] = None,
+    kind: Annotated[
+        str,
+        typer.Option(
+            help="cells: a nuclear marker and a reporter; translocation: crowded fields whose nuclei fade."
+        ),
+    ] = "cells",
+    truth: Annotated[
+        Path | None, typer.Option(help="Folder to make for frames, masks, lineage and ratios, as the challenge's.")
+    ] = None,
     settings: Annotated[Path | None, typer.Option(help="Settings file; options given here come before it.")] = None,
+    stills: Annotated[
+        Path | None, typer.Option(help="Folder with images/ and masks/ whose nuclei a translocation movie shows.")
+    ] = None,
     frames: Annotated[int | None, typer.Option(help="Number of frames (24).")] = None,
     height: Annotated[int | None, typer.Option(help="Height of the field in pixels (256).")] = None,
     width: Annotated[int | None, typer.Option(help="Width of the field in pixels (256).")] = None,
-    cells: Annotated[int | None, typer.Option(help="Cells in and around the field at the start (60).")] = None,
-    diameter: Annotated[float | None, typer.Option(help="Median diameter of the nuclei in pixels (18).")] = None,
+    cells: Annotated[int | None, typer.Option(help="Cells in and around the field at the start (60); cells.")] = None,
+    coverage: Annotated[
+        float | None, typer.Option(help="Share of the field that nuclei cover (0.2); translocation.")
+    ] = None,
+    diameter: Annotated[float | None, typer.Option(help="Median diameter of the nuclei in pixels (18 or 17).")] = None,
     division_rate: Annotated[
-        float | None, typer.Option(help="Chance of a division per cell and frame (0.004).")
+        float | None, typer.Option(help="Chance of a division per cell and frame (0.004 or 0).")
     ] = None,
     stimulus: Annotated[
         str | None, typer.Option(help="Last frame before the reporter leaves the nuclei, or never (8).")
     ] = None,
+    recovery: Annotated[str | None, typer.Option(help="Last frame before it comes back, or never (never).")] = None,
     seed: Annotated[int | None, typer.Option(help="Every draw follows from it (0).")] = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Make a movie of cells with a nuclear marker and a reporter that leaves the nucleus, with exact truth."""
+    """Make a movie of cells with a reporter that leaves the nucleus, with exact truth."""
     from unfade import api
     from unfade.settings import read_toml
-    from unfade.synth import CellMovieSettings
 
     top = {"frames": frames, "height_px": height, "width_px": width, "seed": seed}
-    groups: dict[str, dict[str, Any]] = {
-        "growth": {"cells": cells, "diameter_px": diameter, "division_rate": division_rate},
-        "reporter": {"stimulus_frame": stimulus},
-    }
+    growth = {"cells": cells, "coverage": coverage, "diameter_px": diameter, "division_rate": division_rate}
+    course = {"stimulus_frame": stimulus, "recovery_frame": recovery}
     values = read_toml(settings) if settings is not None else {}
     values |= {name: value for name, value in top.items() if value is not None}
-    chosen = CellMovieSettings.parse(options.merged(values, groups))
+    chosen = _settings(kind, values, growth, course)
     with progress(quiet=as_json) as bars:
-        made = api.synthesize(movie, chosen, truth, bars)
+        made = api.synthesize(movie, chosen, truth, bars, stills)
     if as_json:
         facts = {"movie": str(movie), "shape": list(made.shape), "tracks": len(made.lineage.tracks())}
         say_json(facts if truth is None else {**facts, "truth": str(truth)})
     else:
         messages.print(f"Written: [cyan]{escape(str(movie))}[/]", soft_wrap=True)
+
+
+def _settings(
+    kind: str, values: dict[str, Any], growth: dict[str, Any], course: dict[str, Any]
+) -> CellMovieSettings | TranslocationSettings:
+    from unfade.errors import SettingsError
+    from unfade.synth import CellMovieSettings, TranslocationSettings
+
+    if kind == "cells":
+        return CellMovieSettings.parse(options.merged(values, {"growth": growth, "reporter": course}))
+    if kind == "translocation":
+        return TranslocationSettings.parse(options.merged(values, {"nuclei": growth, "course": course}))
+    raise SettingsError(f"There is no kind of synthetic movie '{kind}'; choose one of: {', '.join(KINDS)}.")

@@ -57,6 +57,20 @@ def write_label_frames(folder: Path, frames: Iterable[LabelImage], stem: str = "
             tifffile.imwrite(part / f"{stem}{t:03d}.tif", image.astype(np.uint16), compression="zlib")
 
 
+def write_frames(folder: Path, frames: Iterable[NDArray[Any]]) -> None:
+    """Write images `(Y, X)` as `t000.tif`, `t001.tif`, ...; the folder appears once it is complete.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    with replacing(folder) as part:
+        part.mkdir()
+        for t, image in enumerate(frames):
+            tifffile.imwrite(part / f"t{t:03d}.tif", image, compression="zlib")
+
+
 def _planes(movie: Movie, progress: Progress | None) -> Iterator[NDArray[Any]]:
     for t, frame in enumerate(movie.frames()):
         yield from frame[:-1]

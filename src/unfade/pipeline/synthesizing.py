@@ -5,34 +5,45 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
 from unfade.data import ctc
 from unfade.data.table import write_table
-from unfade.data.tiff_writer import write_label_frames, write_ome_tiff
-from unfade.errors import OutputError
+from unfade.data.tiff_writer import write_frames, write_label_frames, write_ome_tiff
+from unfade.datasets.stills import read_stills
+from unfade.errors import OutputError, SettingsError
 from unfade.settings import write_toml
-from unfade.synth import CellMovie, CellMovieSettings
+from unfade.synth import CellMovie, CellMovieSettings, NucleusShapes, TranslocationMovie, TranslocationSettings
 
 Progress = Callable[[str, int, int], None]
 
 
 def synthesize(
-    out: Path, settings: CellMovieSettings, truth: Path | None = None, progress: Progress | None = None
-) -> CellMovie:
+    out: Path,
+    settings: CellMovieSettings | TranslocationSettings,
+    truth: Path | None = None,
+    progress: Progress | None = None,
+    stills: Path | None = None,
+) -> CellMovie | TranslocationMovie:
     """Write a synthetic movie as OME-TIFF, and its truth to a folder where one is named.
 
-    The folder gets `01_GT` (nuclei and lineage in the challenge's layout, `TRA` and `SEG`), `cells` (label images of
-    whole cells with the same ids), `objects.csv` (true areas, concentrations and ratios) and `synth.toml`.
+    The folder is a training folder in the challenge's layout: `01` (frames of the first channel), `01_GT` (nuclei and
+    lineage, `TRA` and `SEG`); beside them `cells` (label images of whole cells with the same ids), `objects.csv` (true
+    areas, concentrations and ratios) and `synth.toml`. A translocation movie takes the shapes and textures of its
+    nuclei from the train part of `stills` (`images/` and `masks/`), or draws them.
 
     Raises
     ------
     OutputError
         If the movie's name does not end in `.tif` or `.tiff`, the folder is taken, or something cannot be written.
+    SettingsError
+        If stills are given for a movie that draws its own nuclei.
     """
     if out.suffix.lower() not in {".tif", ".tiff"}:
         raise OutputError(f"A synthetic movie is an OME-TIFF; call it '{out.stem}.ome.tif' instead of '{out.name}'.")
     if truth is not None and truth.exists() and (not truth.is_dir() or any(truth.iterdir())):
         raise OutputError(f"{truth} is there already; choose another place for the truth or remove it.")
-    made = CellMovie(settings)
+    made = compose(settings, stills)
 
     def say(done: int, total: int) -> None:
         if progress is not None:
@@ -43,7 +54,39 @@ def synthesize(
         nuclei = truth / "01_GT"
         ctc.write(nuclei / "TRA", made.labels().frames(), made.lineage, role="truth")
         write_label_frames(nuclei / "SEG", made.labels().frames(), "man_seg")
+        write_frames(truth / "01", made.movie().frames(0))
         write_label_frames(truth / "cells", made.labels("cell").frames())
         write_table(truth / "objects.csv", made.truth())
         write_toml(truth / "synth.toml", settings.plain())
     return made
+
+
+def compose(
+    settings: CellMovieSettings | TranslocationSettings, stills: Path | None = None
+) -> CellMovie | TranslocationMovie:
+    """The movie of these settings, not yet drawn.
+
+    Raises
+    ------
+    SettingsError
+        If stills are given for a movie that draws its own nuclei.
+    """
+    if isinstance(settings, TranslocationSettings):
+        return TranslocationMovie(settings, None if stills is None else shapes_of(stills))
+    if stills is not None:
+        raise SettingsError("Stills give the nuclei of a translocation movie; choose that kind or leave them out.")
+    return CellMovie(settings)
+
+
+def shapes_of(folder: Path, part: str = "train") -> NucleusShapes:
+    """Nuclei of one part of a folder of stills.
+
+    Raises
+    ------
+    MissingInputError
+        If it is no such folder.
+    ShapeError
+        If no nucleus in it can be used.
+    """
+    found = read_stills(folder, (part,))
+    return NucleusShapes.from_stills((np.asarray(s.image[0, 0]) for s in found), (s.labels[0] for s in found))

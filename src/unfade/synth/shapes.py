@@ -85,7 +85,7 @@ def _cut(image: NDArray[Any], labels: NDArray[Any]) -> list[tuple[Floats, NDArra
         if box is None or any(s.start == 0 or s.stop == n for s, n in zip(box, labels.shape, strict=True)):
             continue
         around = tuple(slice(max(s.start - 2, 0), s.stop + 2) for s in box)
-        mask = labels[around] == label
+        mask = ndimage.binary_fill_holes(labels[around] == label)
         if mask.sum() < _LEAST_PX:
             continue
         out.append((light[around], mask))

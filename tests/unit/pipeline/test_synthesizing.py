@@ -6,14 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 
 from unfade.data import ctc, open_labels, open_movie
 from unfade.data.ctc_faults import validate
 from unfade.data.table import read_table
-from unfade.errors import OutputError
+from unfade.datasets.reading import read_training_folder
+from unfade.errors import OutputError, SettingsError
 from unfade.pipeline.synthesizing import synthesize
 from unfade.settings import read_toml
-from unfade.synth import CellMovie, CellMovieSettings
+from unfade.synth import CellMovie, CellMovieSettings, TranslocationMovie, TranslocationSettings
 from unfade.testing.movies import tiny
 
 
@@ -58,3 +60,31 @@ def test_another_ending_and_a_taken_folder_are_refused_before_anything_is_writte
     with pytest.raises(OutputError, match="is there already"):
         synthesize(tmp_path / "m.ome.tif", tiny().settings, tmp_path / "truth")
     assert [p.name for p in tmp_path.iterdir()] == ["truth"]
+
+
+def test_a_translocation_movie_takes_its_nuclei_from_stills(tmp_path: Path) -> None:
+    for name in ("images", "masks"):
+        (tmp_path / "stills" / name).mkdir(parents=True)
+    y, x = np.mgrid[:64, :64]
+    labels = ((y - 30) ** 2 / 4 + (x - 32) ** 2 < 12**2).astype(np.uint16)  # twice as long as wide
+    for part in ("a", "b"):
+        tifffile.imwrite(tmp_path / "stills" / "images" / f"{part}.tif", (labels * 100).astype(np.uint8))
+        tifffile.imwrite(tmp_path / "stills" / "masks" / f"{part}.tif", labels)
+    settings = TranslocationSettings.parse({"frames": 2, "height_px": 64, "width_px": 96, "nuclei": {"texture": 0}})
+    made = synthesize(tmp_path / "m.ome.tif", settings, tmp_path / "truth", stills=tmp_path / "stills")
+    assert isinstance(made, TranslocationMovie)
+    assert made.shapes.depth.shape[0] == 1
+    movie = open_movie(tmp_path / "m.ome.tif")
+    assert movie.channels == ("reporter", "nuclear marker")
+    assert validate(tmp_path / "truth" / "01_GT") == []
+    stills = read_training_folder(tmp_path / "truth")
+    assert [s.part for s in stills] == ["train", "val"]
+    assert np.array_equal(stills[0].image[0, 0], movie.frame(0, 0))
+    assert np.array_equal(stills[0].labels[0], made.frame(0).nuclei)
+    again = TranslocationSettings.parse(read_toml(tmp_path / "truth" / "synth.toml"))
+    assert again == settings
+
+
+def test_stills_are_for_translocation_movies(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="Stills give the nuclei"):
+        synthesize(tmp_path / "m.ome.tif", tiny().settings, stills=tmp_path)
