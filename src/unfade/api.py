@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from unfade.pipeline.settings import RunSettings
     from unfade.pipeline.training import TrainingSettings
     from unfade.score.result import Scores
-    from unfade.synth import CellMovie, CellMovieSettings
+    from unfade.synth import CellMovie, CellMovieSettings, TranslocationMovie, TranslocationSettings
 
 Progress = Callable[[str, int, int], None]
 MovieLike = Movie | np.ndarray | str | Path
@@ -199,19 +199,23 @@ def export(run: str | Path, to: Literal["ctc", "geff", "csv"], destination: str 
 
 def synthesize(
     out: str | Path,
-    settings: CellMovieSettings | None = None,
+    settings: CellMovieSettings | TranslocationSettings | None = None,
     truth: str | Path | None = None,
     progress: Progress | None = None,
-) -> CellMovie:
+    stills: str | Path | None = None,
+) -> CellMovie | TranslocationMovie:
     """Write a synthetic movie with known truth as OME-TIFF; masks, lineage and ratios go to the folder `truth`.
+
+    The settings say which kind: cells with a nuclear marker, or fields of cells whose nuclei fade in the reporter
+    (`TranslocationSettings`), with nuclei from the folder `stills` where one is given.
 
     Raises
     ------
-    OutputError
-        If it cannot be written there.
+    UnfadeError
+        If the stills cannot be used or it cannot be written there.
     """
     from unfade.pipeline import synthesizing
     from unfade.synth import CellMovieSettings
 
-    where = None if truth is None else Path(truth)
-    return synthesizing.synthesize(Path(out), settings or CellMovieSettings(), where, progress)
+    where, nuclei = (None if place is None else Path(place) for place in (truth, stills))
+    return synthesizing.synthesize(Path(out), settings or CellMovieSettings(), where, progress, nuclei)
