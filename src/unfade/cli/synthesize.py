@@ -20,9 +20,7 @@ def synthesize(
     movie: Annotated[Path, typer.Argument(help="OME-TIFF to make, such as cells.ome.tif.", show_default=False)],
     kind: Annotated[
         str,
-        typer.Option(
-            help="cells: a nuclear marker and a reporter; translocation: crowded fields whose nuclei fade."
-        ),
+        typer.Option(help="cells: a nuclear marker and a reporter; translocation: crowded fields whose nuclei fade."),
     ] = "cells",
     truth: Annotated[
         Path | None, typer.Option(help="Folder to make for frames, masks, lineage and ratios, as the challenge's.")
