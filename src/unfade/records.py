@@ -226,6 +226,7 @@ class Instances:
     u_total: NDArray[np.float32]  # (N,)
     u_data: NDArray[np.float32]  # (N,)
     u_model: NDArray[np.float32]  # (N,)
+    uncertainty: NDArray[np.float32] | None = None  # (k, 3, Y, X) total, data, model part per pixel, where asked for
 
     def __post_init__(self) -> None:
         n = len(self.frame)

@@ -16,6 +16,7 @@ BUILTIN: dict[str, dict[str, str]] = {
     "systems": {
         "nuclei-unet": "unfade.systems.nuclei_unet:NucleiUNet",
         "lexy": "unfade.systems.lexy:Lexy",
+        "flow": "unfade.systems.flow:Flow",
         "lexy-unet": "unfade.systems.lexy_unet:LexyUNet",
         "track-net": "unfade.systems.track_net:TrackNet",
         "siam-net": "unfade.systems.siam_net:SiamNet",
@@ -33,7 +34,11 @@ BUILTIN: dict[str, dict[str, str]] = {
         "rollouts": "unfade.train.rollout:RolloutSampler",
     },
     "linkers": {"overlap": "unfade.link.overlap:OverlapLinker"},
-    "motions": {},
+    "motions": {
+        "ilk": "unfade.repair.motion:LucasKanade",
+        "tvl1": "unfade.repair.motion:TotalVariation",
+        "flownet": "unfade.systems.flow:FlowNetMotion",
+    },
     "estimators": {
         "dropout": "unfade.predict.estimators:Dropout",
         "tta": "unfade.predict.estimators:TestTimeAugmentation",

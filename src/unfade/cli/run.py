@@ -38,6 +38,20 @@ SystemName = Annotated[
 Tile = Annotated[
     int | None, typer.Option(metavar="PX", help="Largest side of a tile (1024).", rich_help_panel=options.SYSTEM)
 ]
+Uncertainty = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HOW",
+        help="Tell how sure each mask is: tta, dropout, ensemble, snapshot, wta or ewta (none).",
+        rich_help_panel=options.SYSTEM,
+    ),
+]
+Member = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME", help="Weights of a further member of the ensemble; repeatable.", rich_help_panel=options.SYSTEM
+    ),
+]
 Gap = Annotated[
     int | None,
     typer.Option(metavar="N", help="Frames that a track may miss in a row (2).", rich_help_panel=options.SYSTEM),
@@ -76,6 +90,8 @@ def run(
     diameter: options.Diameter = None,
     device: options.Device = None,
     tile: Tile = None,
+    uncertainty: Uncertainty = None,
+    member: Member = None,
     gap: Gap = None,
     ring_gap: RingGap = None,
     ring_width: RingWidth = None,
@@ -94,7 +110,13 @@ def run(
         "input": {"segment_channel": segment_channel, "measure_channels": measure_channel or None},
         "input.read": options.reading(axes, project, z, frames, pixel_size, interval),
         "system": {"name": system, "weights": weights},
-        "predict": {"diameter": options.diameter_of(diameter), "device": device, "tile_px": tile},
+        "predict": {
+            "diameter": options.diameter_of(diameter),
+            "device": device,
+            "tile_px": tile,
+            "uncertainty": uncertainty,
+            "members": member or None,
+        },
         "link": {"gap": gap},
         "measure": {"ring_gap": ring_gap, "ring_width": ring_width, **options.background_of(background)},
     }

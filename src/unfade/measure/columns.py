@@ -18,6 +18,7 @@ ORIGIN_TYPE = pd.CategoricalDtype(list(ORIGINS))
 LENGTHS = ("y", "x", "equivalent_diameter", "perimeter", "major_axis", "minor_axis")  # `_px`, and `_um` where known
 AREAS = ("area", "ring_area")  # `_px`, and `_um2` where known
 BOX = ("box_y0_px", "box_x0_px", "box_y1_px", "box_x1_px")
+DOUBTS = ("u_total", "u_data", "u_model")  # uncertainty of the mask 0..1, its data part and its model part
 ENDINGS = {"px": "px", "um": "µm", "um2": "µm²", "s": "s", "rad": "rad"}  # what follows the last `_`
 PARTS = ("mean", "median", "std", "max", "integrated", "ring_mean", "ring_median")  # of every channel
 
@@ -55,7 +56,7 @@ def column_types(channels: Sequence[str], calibration: Calibration, background: 
     for channel in channels:
         columns |= {f"{part}_{channel}": real for part in (*PARTS, "ratio")}
         columns |= {f"background_{channel}": real} if background else {}
-    return columns | {"origin": ORIGIN_TYPE, "age": whole, "confidence": real}
+    return columns | {"origin": ORIGIN_TYPE, "age": whole, "confidence": real} | dict.fromkeys(DOUBTS, real)
 
 
 def units(columns: Mapping[str, Any], channels: Sequence[str]) -> dict[str, str]:

@@ -18,7 +18,7 @@ from unfade.measure.rings import rings
 from unfade.measure.settings import MeasureSettings
 from unfade.records import Calibration, Image, Kind, LabelImage
 
-VERSION = 1  # rises when the same settings give other values
+VERSION = 2  # rises when the same settings give other values
 
 Confidence = Mapping[int, float] | NDArray[Any] | None
 
@@ -30,6 +30,7 @@ class Frame(NamedTuple):
     image: Image  # (C, Y, X)
     labels: LabelImage  # (Y, X) track ids
     confidence: Confidence = None  # by track id: a mapping, or an array that ids index; absent = unknown
+    uncertainty: Mapping[int, Sequence[float]] | None = None  # by track id: total, data part, model part
 
 
 @dataclass(frozen=True)
@@ -143,6 +144,7 @@ class ObjectMeasurer:
             "origin": columns.constant("seen", columns.ORIGIN_TYPE, count),
             "age": np.zeros(count),
             "confidence": _confidence(frame.confidence, regions.id),
+            **_uncertainty(frame.uncertainty, regions.id),
         }
 
     def _shape(self, regions: Regions, ring: Groups) -> dict[str, Any]:
@@ -182,6 +184,13 @@ class ObjectMeasurer:
 def _nothing(count: int) -> Groups:
     none = np.zeros(count, np.int64)
     return Groups(np.zeros(0, np.int64), none, none)
+
+
+def _uncertainty(given: Mapping[int, Sequence[float]] | None, ids: NDArray[np.int32]) -> dict[str, NDArray[np.float64]]:
+    unknown = (np.nan,) * len(columns.DOUBTS)
+    rows = [unknown if given is None else given.get(i, unknown) for i in ids.tolist()]
+    values = np.array(rows, np.float64).reshape(-1, len(columns.DOUBTS))
+    return dict(zip(columns.DOUBTS, values.T, strict=True))
 
 
 def _confidence(given: Confidence, ids: NDArray[np.int32]) -> NDArray[np.float64]:

@@ -60,6 +60,11 @@ class RunFolder:
         return (self.objects, self.objects.with_suffix(".csv"), self.tracks)
 
     @property
+    def uncertainty(self) -> Path:
+        """Uncertainty of every pixel, where asked for: total, data part, model part."""
+        return self.root / "uncertainty.ome.zarr"
+
+    @property
     def report(self) -> Path:
         """The page for people."""
         return self.root / "report.html"

@@ -37,8 +37,7 @@ def measure_into(
     with TableWriter(folder.objects.with_suffix(""), Table(stage.empty_table(), stage.units())) as writer:
         for t in range(len(movie)):
             nodes = order[bounds[t] : bounds[t + 1]]
-            sure = _confidence(folder, lineage, t, nodes)
-            state, rows = stage.push(state, (t, movie.frame(t), labels.frame(t), sure))
+            state, rows = stage.push(state, (t, movie.frame(t), labels.frame(t), *_doubts(folder, lineage, t, nodes)))
             for part in rows:
                 writer.append(part)
             if progress is not None:
@@ -55,11 +54,15 @@ def read_summary(folder: RunFolder) -> pd.DataFrame:
     return pd.read_parquet(folder.objects, columns=[n for n in names if n in wanted or n.startswith("ratio_")])
 
 
-def _confidence(folder: RunFolder, lineage: Lineage, t: int, nodes: np.ndarray) -> dict[int, float]:
-    """Confidence of every track seen in frame `t`: one minus the mean uncertainty of its object."""
+def _doubts(
+    folder: RunFolder, lineage: Lineage, t: int, nodes: np.ndarray
+) -> tuple[dict[int, float], dict[int, tuple[float, ...]]]:
+    """Confidence of every track seen in frame `t`, one minus the mean uncertainty of its object, and its parts."""
     found = read_instances(frame_path(folder.instances, t))
-    by_label = dict(zip(found.id.tolist(), (1 - found.u_total).tolist(), strict=True))
-    return {int(k): by_label[int(n)] for k, n in zip(lineage.track[nodes], lineage.label[nodes], strict=True)}
+    parts = np.stack([found.u_total, found.u_data, found.u_model], axis=1).tolist()
+    by_label = dict(zip(found.id.tolist(), map(tuple, parts), strict=True))
+    of = {int(k): by_label[int(n)] for k, n in zip(lineage.track[nodes], lineage.label[nodes], strict=True)}
+    return {track: 1 - total for track, (total, _, _) in of.items()}, of
 
 
 def measure_labels(movie: Movie, labels: Labels, settings: MeasureSettings, progress: Progress | None = None) -> Table:

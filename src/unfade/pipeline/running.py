@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from unfade.data import open_movie
+from unfade.data.mapstore import write_maps
 from unfade.data.outputs import guarded
 from unfade.errors import SettingsError
 from unfade.measure import VERSION as MEASURE_VERSION
@@ -22,6 +23,7 @@ from unfade.registry import load
 from unfade.settings import read_toml, write_toml
 
 Progress = Callable[[str, int, int], None]
+PARTS = ("total", "data", "model")  # channels of the uncertainty map
 
 
 @dataclass
@@ -74,7 +76,8 @@ def run(source: Path, out: Path, settings: RunSettings, progress: Progress | Non
     earlier = folder.claim(identity)
     system, weights = segmenting.open_system(settings.system)
     predictor = segmenting.open_predictor(system, weights, settings.predict)
-    model = (settings.system.name, system.settings.plain(), weights.sha256)
+    others = tuple(w.sha256 for w in segmenting.open_members(system, weights, settings.predict))
+    model = (settings.system.name, system.settings.plain(), weights.sha256, *others)
     diameter = _diameter(earlier, predictor, movie, channel, settings, model)
     settings = settings.changed(input=settings.input.changed(path=str(source.resolve())).plain())
     manifest = {
@@ -102,6 +105,14 @@ def run(source: Path, out: Path, settings: RunSettings, progress: Progress | Non
         _stages(job, segmenting.open_stage(predictor, movie, channel, float(diameter["zoom"])), identity)
         _write_settings(folder, settings)
     return folder
+
+
+def write_uncertainty(folder: RunFolder, movie: Movie) -> None:
+    """The uncertainty of every pixel as a movie of three channels."""
+    paths = (segmenting.frame_path(folder.instances, t) for t in range(len(movie)))
+    maps = (segmenting.read_uncertainty(path)[-1] for path in paths)
+    shape = (len(movie), len(PARTS), *movie.shape[2:])
+    write_maps(folder.uncertainty, maps, shape, PARTS, movie.calibration)
 
 
 def _write_settings(folder: RunFolder, settings: RunSettings) -> None:
@@ -137,6 +148,8 @@ def _stages(job: Job, stage: Stage, identity: str) -> None:
 
     def segment() -> dict[str, Any]:
         segmenting.segment_into(folder.instances, movie, stage, seen, job.progress)
+        if settings.predict.uncertainty is not None:
+            write_uncertainty(folder, movie)
         return {"network_seconds": round(stage.seconds, 3)}
 
     def link() -> dict[str, Any]:
@@ -154,7 +167,10 @@ def _stages(job: Job, stage: Stage, identity: str) -> None:
         job.manifest["notes"] = reporting.notes_of(movie, job.manifest)
         return reporting.report_into(folder, movie, job.channel, job.manifest)
 
-    job.stage("segment", seen, tuple(segmenting.frame_path(folder.instances, t) for t in range(count)), segment)
+    found = [segmenting.frame_path(folder.instances, t) for t in range(count)]
+    if settings.predict.uncertainty is not None:
+        found.append(folder.uncertainty)
+    job.stage("segment", seen, tuple(found), segment)
     job.stage("link", linked, (folder.labels, folder.lineage), link)
     job.stage("measure", counted, tuple(folder.tables()), measure)
     job.stage("report", shown, (folder.report,), report)

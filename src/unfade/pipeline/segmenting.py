@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from unfade.data import check_frame
 from unfade.data.outputs import guarded, write_text
@@ -24,6 +25,7 @@ from unfade.weights.catalogue import Weights, load_weights
 
 Progress = Callable[[str, int, int], None]
 VERSION = 1  # rises when the same settings would give other objects
+STEPS = 255  # of the uncertainty maps that are kept
 FIELDS = ("shape", "frame", "id", "kind", "box", "runs", "offset", "score", "u_total", "u_data", "u_model")
 
 
@@ -54,7 +56,28 @@ def open_system(settings: SystemSettings) -> tuple[Any, Weights]:
 def open_predictor(system: Any, weights: Weights, settings: PredictSettings) -> Engine:
     """The network with its weights on the device, in the engine that suits what the system sees."""
     network = weights.into(system.network())
-    return open_engine(system, network, settings)
+    engine = open_engine(system, network, settings)
+    if settings.uncertainty is not None:
+        others = [engine.placed(w.into(system.network())) for w in open_members(system, weights, settings)]
+        estimator = load("estimators", settings.uncertainty)(settings.estimator)
+        engine.ask(estimator.members(engine.network, others, system.vectors))
+    return engine
+
+
+def open_members(system: Any, weights: Weights, settings: PredictSettings) -> list[Weights]:
+    """Weights of the further members of an ensemble.
+
+    Raises
+    ------
+    WeightsError
+        If they are missing, damaged or of a network of another build.
+    """
+    found = [load_weights(system.name, name) for name in settings.members]
+    for other in found:
+        unlike = [k for k in system.of_network if other.settings.get(k) != weights.settings.get(k)]
+        if unlike:
+            raise WeightsError(f"The weights {other.name} differ from {weights.name} in '{unlike[0]}'; name others.")
+    return found
 
 
 def open_engine(system: Any, network: Any, settings: PredictSettings) -> Engine:
@@ -144,11 +167,24 @@ def frame_path(folder: Path, t: int) -> Path:
 def write_instances(path: Path, found: Instances) -> None:
     """Write objects as plain arrays, complete or not at all."""
     arrays = {name: np.asarray(getattr(found, name)) for name in FIELDS}
-    write_arrays(path, {**arrays, "runs": found.runs.astype(np.uint32)})
+    doubt = found.uncertainty
+    kept = {} if doubt is None else {"uncertainty": np.rint(doubt * STEPS).astype(np.uint8)}
+    write_arrays(path, {**arrays, "runs": found.runs.astype(np.uint32), **kept})
+
+
+def read_uncertainty(path: Path) -> NDArray[np.float32]:
+    """The uncertainty map `(k, 3, Y, X)` that was written beside the objects, in steps of 1/255.
+
+    Raises
+    ------
+    OutputError
+        If the file is missing or damaged, or holds none.
+    """
+    return np.asarray(read_arrays(path, ("uncertainty",))["uncertainty"] / np.float32(STEPS), np.float32)
 
 
 def read_instances(path: Path) -> Instances:
-    """Read what `write_instances` wrote.
+    """Read what `write_instances` wrote, but for the uncertainty map.
 
     Raises
     ------

@@ -10,6 +10,7 @@ from unfade.data import ReadSettings
 from unfade.link import LinkSettings
 from unfade.measure import MeasureSettings
 from unfade.ops.device import Precision
+from unfade.predict.estimators import EstimatorSettings
 from unfade.settings import Settings
 
 
@@ -37,6 +38,11 @@ class PredictSettings(Settings):
     device: str = Field("auto", description="auto | cpu | cuda | mps")
     precision: Precision = Field("auto", description="auto | float32 | bfloat16")
     tile_px: int = Field(1024, ge=128, description="largest side of a tile as the network sees it, px")
+    uncertainty: str | None = Field(
+        None, description="estimator of uncertainty: dropout | tta | ensemble | snapshot | wta | ewta; unset = none"
+    )
+    members: tuple[str, ...] = Field((), description="weights of the further members of an ensemble")
+    estimator: EstimatorSettings = Field(EstimatorSettings(), description="how members are made")
 
 
 class RunSettings(Settings):

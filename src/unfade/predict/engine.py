@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from unfade.errors import SettingsError
 from unfade.ops.device import Precision
 from unfade.records import Instances, Movie, View
 
@@ -28,10 +29,19 @@ class Segmenter(Protocol):
         """What it sees."""
         ...
 
+    @property
+    def vectors(self) -> Sequence[tuple[int, int]]:
+        """Pairs of output maps (y, x) that are components of vectors."""
+        ...
+
     def forward(
         self, network: nn.Module, inputs: dict[str, Tensor], state: Any = None
     ) -> tuple[dict[str, Tensor], Any]:
         """Outputs and state."""
+        ...
+
+    def probabilities(self, maps: Tensor) -> Tensor | None:
+        """Class probabilities `(B, classes, Y, X)` of activated maps, or None where there are none."""
         ...
 
     def activate(self, outputs: dict[str, Tensor]) -> Tensor:
@@ -75,7 +85,21 @@ class Engine(ABC):
         tile_px: int = 1024,
     ) -> None:
         self.system, self.device, self.precision, self.tile_px = system, device, precision, tile_px
-        self.network = network.to(device).to(memory_format=torch.channels_last).eval()
+        self.network = self.placed(network)
+
+    def placed(self, network: nn.Module) -> nn.Module:
+        """A network on the device, ready to predict."""
+        return network.to(self.device).to(memory_format=torch.channels_last).eval()
+
+    def ask(self, members: Sequence[nn.Module]) -> None:
+        """From now on tell the uncertainty of every object by how far these members of the network disagree.
+
+        Raises
+        ------
+        SettingsError
+            If this engine or system has no class probabilities that could be compared.
+        """
+        raise SettingsError(f"{type(self.system).__name__} cannot tell its uncertainty by members; leave it out.")
 
     @abstractmethod
     def context(self, movie: Movie, t: int, channel: int) -> NDArray[Any]:

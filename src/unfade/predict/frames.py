@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from unfade.ops.device import autocast
 from unfade.ops.normalise import levels, scaled
+from unfade.predict.doubt import joined, with_uncertainty
 from unfade.predict.engine import Ends, Engine, Stage
 from unfade.predict.tiled import predict_tiled
 from unfade.records import Instances, Movie
@@ -20,6 +22,12 @@ from unfade.records import Instances, Movie
 
 class FramePredictor(Engine):
     """Objects of single frames."""
+
+    members: tuple[nn.Module, ...] = ()  # whose disagreement is told; none: the network alone
+
+    def ask(self, members: Sequence[nn.Module]) -> None:
+        """Average the maps of these members before objects are decoded, and tell where they disagree."""
+        self.members = tuple(members)
 
     def context(self, movie: Movie, t: int, channel: int) -> NDArray[Any]:
         """One channel of the frame, `(1, Y, X)`."""
@@ -30,7 +38,7 @@ class FramePredictor(Engine):
         return FrameStage(self, channel, zoom, ends)
 
     def maps(self, image: NDArray[Any], zoom: float = 1.0, ends: Ends | None = None) -> NDArray[np.float32]:
-        """Activated maps `(K, Y, X)` of a frame `(C, Y, X)` at its own resolution.
+        """Activated maps `(K, Y, X)` of a frame `(C, Y, X)` at its own resolution; `(K + 3, Y, X)` with members.
 
         The network sees the frame enlarged `zoom` times. Statistics come from the whole frame, after it was made
         smaller: averaging flattens noise, which against the old range would look like the inside of a large object.
@@ -57,12 +65,24 @@ class FramePredictor(Engine):
 
     def instances(self, image: NDArray[Any], zoom: float = 1.0, ends: Ends | None = None) -> Instances:
         """Objects of a frame `(C, Y, X)`."""
-        return self.system.decode(self.maps(image, zoom, ends)[None], 1.0 / zoom)
+        maps = self.maps(image, zoom, ends)
+        if not self.members:
+            return self.system.decode(maps[None], 1.0 / zoom)
+        return with_uncertainty(self.system.decode(maps[None, :-3], 1.0 / zoom), maps[-3:])
 
     def _apply(self, tile: Tensor) -> Tensor:
         tile = tile.contiguous(memory_format=torch.channels_last)
+        if not self.members:
+            return self._activated(self.network, tile)
+        maps = [self._activated(member, tile) for member in self.members]
+        chances = [chance for chance in map(self.system.probabilities, maps) if chance is not None]
+        if not chances:
+            super().ask(self.members)
+        return joined(maps, chances)
+
+    def _activated(self, network: nn.Module, tile: Tensor) -> Tensor:
         with autocast(self.device, self.precision):
-            outputs, _ = self.system.forward(self.network, self._inputs(tile))
+            outputs, _ = self.system.forward(network, self._inputs(tile))
         return self.system.activate(outputs)[:, 0]
 
     def _inputs(self, tile: Tensor) -> dict[str, Tensor]:

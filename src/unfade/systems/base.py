@@ -25,9 +25,15 @@ class System(ABC):
     presets: ClassVar[dict[str, dict[str, Any]]]
     of_network: ClassVar[frozenset[str]]  # settings that fix the build of the network, so that weights decide them
     sampler: ClassVar[str] = "stills"  # the registered sampler that draws its training examples
+    metric: ClassVar[str] = "AP"  # score by which training keeps the best weights; any other comes from its `measure`
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+
+    @property
+    def vectors(self) -> tuple[tuple[int, int], ...]:
+        """Pairs of output maps (y, x) that are components of vectors: they turn where an image is turned."""
+        return ()
 
     @property
     @abstractmethod

@@ -15,7 +15,7 @@ def test_even_chances_have_entropy_1_whatever_the_number_of_classes() -> None:
 
 
 def test_members_that_agree_leave_the_data_part() -> None:
-    same = torch.tensor([0.75, 0.25]).expand(4, 2)[..., None]
+    same = torch.tensor([0.75, 0.25]).expand(3, 2)[..., None]
     total, data, model = parts_of(same)[:, 0].tolist()
     assert total == pytest.approx(-(0.75 * math.log2(0.75) + 0.25 * math.log2(0.25)))
     assert data == total
