@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from unfade.errors import MissingInputError, SettingsError
 from unfade.records import Labels, Lineage, Movie, Table
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str, int, int], None]
 MovieLike = Movie | np.ndarray | str | Path
+LabelsLike = Labels | np.ndarray | str | Path
 
 
 def open_movie(source: MovieLike, **options: Any) -> Movie:
@@ -157,9 +159,18 @@ def train(
 
 
 def score(
-    pred: str | Path, truth: str | Path, metrics: Sequence[str] | None = None, *, draws: int = 1000, seed: int = 0
+    pred: LabelsLike | Sequence[LabelsLike],
+    truth: LabelsLike | Sequence[LabelsLike],
+    metrics: Sequence[str] | None = None,
+    *,
+    draws: int = 1000,
+    seed: int = 0,
+    progress: Progress | None = None,
 ) -> Scores:
-    """Figures of a result against a truth; both are run folders, challenge folders or label stacks, in any mix.
+    """Figures of a result against a truth: run folders, challenge folders, label stacks or arrays, in any mix.
+
+    Two lists, or two parents of several sequences (`01_RES`, `02_RES` and `01_GT`, `02_GT`), give means over
+    sequences. `metrics` are names of figures or groups, or `all`.
 
     Raises
     ------
@@ -168,7 +179,14 @@ def score(
     """
     from unfade.pipeline import scoring
 
-    return scoring.score_paths(Path(pred), Path(truth), metrics, draws, seed)
+    left, right = _listed(pred), _listed(truth)
+    if len(left) != len(right) or not left:
+        raise SettingsError(f"Every result needs its truth, got {len(left)} results and {len(right)} truths.")
+    return scoring.score_pairs(list(zip(left, right, strict=True)), metrics, draws, seed, progress)
+
+
+def _listed(side: LabelsLike | Sequence[LabelsLike]) -> list[LabelsLike]:
+    return [side] if isinstance(side, Labels | np.ndarray | str | Path) else list(side)
 
 
 def validate(folder: str | Path) -> list[Fault]:
@@ -179,8 +197,14 @@ def validate(folder: str | Path) -> list[Fault]:
     InputError
         If it is no challenge folder.
     """
+    from unfade.data.ctc import is_challenge
     from unfade.data.ctc_faults import validate as faults_of
+    from unfade.pipeline.sides import sequences
 
+    inside = [] if is_challenge(Path(folder)) else sequences(Path(folder))
+    if inside:
+        names = ", ".join(p.name for p in inside)
+        raise MissingInputError(f"{folder} is no truth or result itself; give one of the folders in it: {names}.")
     return faults_of(Path(folder))
 
 

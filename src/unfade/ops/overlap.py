@@ -56,6 +56,12 @@ class Overlap:
         """Part of the object of `b` that each pair shares, `(P,)`."""
         return self.n / self.area_b[self.j]
 
+    def turned(self) -> Overlap:
+        """The same overlap from the other side: `a` and `b` change places."""
+        order = np.lexsort((self.i, self.j))
+        i, j, n = self.j[order], self.i[order], self.n[order]
+        return Overlap(self.ids_b, self.ids_a, self.area_b, self.area_a, i, j, n)
+
     def _dense(self, values: Share) -> Share:
         out = np.zeros((len(self.ids_a), len(self.ids_b)), np.float64)
         out[self.i, self.j] = values

@@ -2,121 +2,143 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from typing import Any
 
-import pandas as pd
-
-from unfade.data import ctc, open_labels
-from unfade.errors import SettingsError, ShapeError
-from unfade.ops.relabel import areas
-from unfade.pipeline.folder import RunFolder
-from unfade.records import LabelImage, Labels
+from unfade.errors import SettingsError, ShapeError, TruthError
+from unfade.pipeline.sides import LabelsLike, Pair, Side, open_side, pair_up
 from unfade.score.bootstrap import Plan
-from unfade.score.boundaries import score_boundaries
-from unfade.score.detection import score_objects
-from unfade.score.pixels import score_pixels
+from unfade.score.catalogue import CATALOGUE, GROUPS, SLOW, chosen
+from unfade.score.comparison import OUTLINED, Comparison, Frame
 from unfade.score.result import Scores
-from unfade.score.sequence import score_sequence
+from unfade.score.sequence import over_sequences
 
+Progress = Callable[[str, int, int], None]
 
-@dataclass(frozen=True)
-class Side:
-    """One side of a comparison: labels, tracks where known, outlines where they are apart from the labels."""
-
-    path: Path
-    labels: Labels
-    tracks: pd.DataFrame | None = None  # track, first, last, parent
-    outlines: Mapping[int, LabelImage] | None = None  # None: the labels are the outlines
-
-
-@dataclass(frozen=True)
-class _Lazy(Mapping[int, LabelImage]):
-    """Every frame of labels as a mapping that reads when asked."""
-
-    labels: Labels
-
-    def __getitem__(self, t: int) -> LabelImage:
-        return self.labels.frame(t)
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(range(len(self.labels)))
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-
-def open_side(path: Path) -> Side:
-    """Labels and tracks of a run folder, a challenge folder or a label stack.
-
-    Raises
-    ------
-    InputError, TruthError
-        If it is none of them or breaks the rules of its format.
-    """
-    run = RunFolder(path)
-    if run.labels.is_dir():
-        tracks = pd.read_csv(run.tracks) if run.tracks.is_file() else None
-        return Side(path, open_labels(path), tracks)
-    if path.is_dir() and ctc.is_challenge(path):
-        found = ctc.read(path)
-        return Side(path, found.labels, found.tracks, found.seg if found.role == "truth" else None)
-    return Side(path, open_labels(path))
+__all__ = ["Side", "open_side", "score_pairs", "score_paths"]
 
 
 def score_paths(
-    pred: Path, truth: Path, metrics: Sequence[str] | None = None, draws: int = 1000, seed: int = 0
+    pred: LabelsLike,
+    truth: LabelsLike,
+    metrics: Sequence[str] | None = None,
+    draws: int = 1000,
+    seed: int = 0,
+    progress: Progress | None = None,
 ) -> Scores:
-    """All figures that the two sides allow, or those named.
+    """Scores of one result, or of every sequence where both are parents; see `score_pairs`."""
+    return score_pairs([(pred, truth)], metrics, draws, seed, progress)
 
-    Objects (`AP@…`, `F1@…`, `PQ@…`), pixels (`Dice`, …) and boundaries (`HD`, …) are scored on frames whose truth
-    outlines every object, the latter two on the union of all masks; tracking and challenge
-    figures need more than one frame. Intervals are 95 % bootstraps of `draws` over frames, for SEG over
-    objects; 0 draws give none.
+
+def score_pairs(
+    pairs: Sequence[tuple[LabelsLike, LabelsLike]],
+    metrics: Sequence[str] | None = None,
+    draws: int = 1000,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Scores:
+    """All figures that the two sides of each pair allow, or those named; of several sequences their means.
+
+    `metrics` are names of figures, of groups (`unfade.score.catalogue.GROUPS`), or `all`; without them every group but
+    boundaries and label spreading, which take longest. Images are read once, one frame of each side at a time.
+
+    Objects, pixels and boundaries are scored on frames whose truth outlines every object, the latter two on the union
+    of all masks; ranking and uncertainty need a run folder, figures over time more than one frame. Of one sequence the
+    intervals (95 % bootstraps of `draws`) are over frames, for SEG, uncertainty and repair over objects; measures of
+    tracks have none. Of several sequences every figure has one, over sequences. 0 draws give none.
 
     Raises
     ------
     ShapeError
         If the sides differ in frames or size.
+    TruthError
+        If a truth holds no object, or its table does not fit its images.
     SettingsError
-        If a named metric is not among the figures that these sides give.
+        If a named metric does not exist, or these sides cannot give it.
     """
-    a, b = open_side(pred), open_side(truth)
+    names = chosen(metrics) if metrics else None
+    plan = Plan(draws=draws, seed=seed) if draws else None
+    parts = [part for pred, truth in pairs for part in pair_up(pred, truth)]
+    wanted = {CATALOGUE[n].group for n in names} if names else {g for g in GROUPS if g not in SLOW}
+    each = {
+        name: _compare(part, wanted, plan if len(parts) == 1 else None, progress)
+        for name, part in zip(_names(parts), parts, strict=True)
+    }
+    out = next(iter(each.values())) if len(parts) == 1 else _joined(each, plan)
+    about: dict[str, Any] = {**out.about}
+    if plan is not None:
+        about["bootstrap"] = {"draws": plan.draws, "level": plan.level, "seed": plan.seed}
+    out = Scores(out.figures, out.curves, out.absent, out.parts, about)
+    return out if names is None else _only(out, names, metrics or ())
+
+
+def _compare(pair: Pair, wanted: set[str], plan: Plan | None, progress: Progress | None) -> Scores:
+    """Scores of one sequence."""
+    a, b = open_side(pair.pred), open_side(pair.truth)
     if a.labels.shape != b.labels.shape:
         raise ShapeError(
-            f"{pred} has frames {a.labels.shape} but {truth} has {b.labels.shape} (T, Y, X); score like with like."
+            f"{a.name} has frames {a.labels.shape} but {b.name} has {b.labels.shape} (T, Y, X); score like with like."
         )
-    out, plan = Scores({}), Plan(draws=draws, seed=seed) if draws else None
-    if len(a.labels) > 1:
-        outlines = b.outlines if b.outlines is not None else _Lazy(b.labels)
-        out = out | score_sequence(
-            a.labels.frames(), a.tracks, b.labels.frames(), b.tracks, outlines or None, plan=plan
+    comparison = Comparison(wanted)
+    for t in range(len(b.labels)):
+        comparison.push(_frame(a, b, t, wanted))
+        if progress is not None:
+            progress(f"score {pair.name}".strip(), t + 1, len(b.labels))
+    if not comparison.true_objects:
+        raise TruthError(
+            f"{b.name} holds no object in any of its {len(b.labels)} frames, so nothing can be scored; "
+            "give the truth of this movie."
         )
-    frames = [t for t in range(len(b.labels)) if _complete(b, t)]
-    if frames:
-
-        def pairs() -> Iterator[tuple[LabelImage, LabelImage]]:
-            for t in frames:
-                yield a.labels.frame(t), b.outlines[t] if b.outlines else b.labels.frame(t)
-
-        out = out | score_objects(pairs(), strict=True, plan=plan)
-        out = out | score_pixels(pairs(), plan) | score_boundaries(pairs(), plan)
-    return out if not metrics else _chosen(out, metrics)
+    scores = comparison.scores(a.tracks, b.tracks, plan)
+    about: dict[str, Any] = {"pred": a.name, "truth": b.name, "frames": comparison.frames}
+    if wanted & {*OUTLINED}:
+        about["frames with all outlines"] = comparison.complete
+    return Scores(scores.figures, scores.curves, scores.absent, about=about)
 
 
-def _complete(truth: Side, t: int) -> bool:
-    """Whether every object of the truth has an outline in frame `t`."""
-    if truth.outlines is None:
-        return True
-    if t not in truth.outlines:
-        return False
-    return len(areas(truth.outlines[t])[0]) >= len(areas(truth.labels.frame(t))[0])
+def _frame(a: Side, b: Side, t: int, wanted: set[str]) -> Frame:
+    marker = b.labels.frame(t)
+    outlines = marker if b.outlines is None else b.outlines.get(t)
+    ranked = a.found is not None and outlines is not None and bool(wanted & {"ranking", "uncertainty"})
+    repaired = a.repaired is not None and outlines is not None and "repair" in wanted
+    return Frame(
+        result=a.labels.frame(t),
+        truth=marker,
+        outlines=outlines,
+        found=a.found(t) if ranked and a.found is not None else None,
+        repaired=a.repaired(t) if repaired and a.repaired is not None else None,
+    )
 
 
-def _chosen(scores: Scores, metrics: Sequence[str]) -> Scores:
-    by_name = {name.lower(): name for name in scores}
-    missing = [m for m in metrics if m.lower() not in by_name]
-    if missing:
-        raise SettingsError(f"There is no figure '{missing[0]}' here; there are {', '.join(scores)}.")
-    return Scores({by_name[m.lower()]: scores[by_name[m.lower()]] for m in metrics})
+def _joined(each: dict[str, Scores], plan: Plan | None) -> Scores:
+    """Means over sequences, with the scores of each beside them; absent is what no sequence allows."""
+    out = over_sequences(list(each.values()), plan)
+    first, *rest = (one.absent for one in each.values())
+    absent = {group: why for group, why in first.items() if all(group in other for other in rest)}
+    return Scores(out.figures, absent=absent, parts=each, about={"sequences joined": len(each)})
+
+
+def _names(parts: Sequence[Pair]) -> list[str]:
+    """Names of sequences, each once; the number of the pair where a name is missing or stands twice."""
+    given = [part.name for part in parts]
+    return [n if n and given.count(n) == 1 else str(k) for k, n in enumerate(given, 1)]
+
+
+def _only(scores: Scores, names: Sequence[str], metrics: Sequence[str]) -> Scores:
+    """The figures that were asked for.
+
+    A group may lack some of its figures, but a figure asked for by its own name must be there.
+    """
+    for metric in metrics:
+        name = next((n for n in names if n.lower() == metric.strip().lower()), None)
+        if name is not None and name not in scores:
+            group = CATALOGUE[name].group
+            why = scores.absent.get(group) or _needs(name)
+            raise SettingsError(f"{name} cannot be had here: {why}.")
+    return scores.only(names)
+
+
+def _needs(name: str) -> str:
+    if name in ("SEG", "OP_CSB", "OP_CTB"):
+        return "the truth holds markers without outlines"
+    return "there is one frame only" if CATALOGUE[name].group == "challenge" else "not every object has such a score"

@@ -7,13 +7,11 @@ one is infinitely far from any other.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import ndimage
-from scipy.spatial import cKDTree
-from skimage.feature import canny
 
 from unfade.ops.relabel import checked
 from unfade.score.bootstrap import Plan, mean_figure
@@ -104,34 +102,61 @@ def score_boundaries(pairs: Iterable[tuple[ArrayLike, ArrayLike]], plan: Plan | 
     An image in which one mask is empty has no finite distance: it is left out of the means of distances, which the
     count beside each figure shows.
     """
-    names = ("HD", "HD95", "ASSD", "Boundary Dice")
-    rows = [_measures(prediction, truth) for prediction, truth in pairs]
-    how: tuple[dict[str, Setting], ...] = (
-        {"source": "lexy eq. 7", "unit": "px"},
-        {"percentile": 95, "unit": "px"},
-        {"mean over": "boundary pixels of both", "unit": "px"},
-        {"source": "nuclei-unet III.4", "edges": "instances of the truth", "band_px": 7},
-    )
-    columns = zip(*rows, strict=True) if rows else ((),) * len(names)
-    return Scores(
-        {name: mean_figure(c, "images", note, plan) for name, c, note in zip(names, columns, how, strict=True)}
-    )
+    return boundary_scores([measure_boundaries(prediction, truth) for prediction, truth in pairs], plan)
 
 
-def _measures(prediction: ArrayLike, truth: ArrayLike) -> tuple[float, float, float, float]:
+@dataclass(frozen=True)
+class Outline:
+    """How well the outlines of one image agree; NaN where it is not defined."""
+
+    hd: float
+    hd95: float
+    assd: float
+    dice: float
+    dice_canny: float
+
+
+def measure_boundaries(prediction: ArrayLike, truth: ArrayLike) -> Outline:
+    """All boundary measures of one image from one search for the nearest pixels.
+
+    Raises
+    ------
+    ShapeError
+        For different shapes and for images that are neither masks nor integers.
+    """
     forth, back = boundary_distances(prediction, truth)
-    distances = [
+    distances = (
         max(_percentile(forth, 100), _percentile(back, 100)),
         max(_percentile(forth, 95), _percentile(back, 95)),
         _mean(np.concatenate([forth, back])),
-    ]
+    )
     hd, hd95, assd = (d if np.isfinite(d) else float("nan") for d in distances)
-    return hd, hd95, assd, boundary_dice(prediction, truth)
+    return Outline(hd, hd95, assd, boundary_dice(prediction, truth), boundary_dice_canny(prediction, truth))
+
+
+def boundary_scores(images: Sequence[Outline], plan: Plan | None = None) -> Scores:
+    """Means over images of what `measure_boundaries` gave."""
+    band: dict[str, Setting] = {"source": "nuclei-unet III.4", "band_px": 7}
+    how: dict[str, tuple[str, dict[str, Setting]]] = {
+        "HD": ("hd", {"source": "lexy eq. 7", "unit": "px"}),
+        "HD95": ("hd95", {"percentile": 95, "unit": "px"}),
+        "ASSD": ("assd", {"mean over": "boundary pixels of both", "unit": "px"}),
+        "Boundary Dice": ("dice", {**band, "edges": "instances of the truth"}),
+        "Boundary Dice (Canny)": ("dice_canny", {**band, "edges": "Canny of the truth's mask, sigma 1"}),
+    }
+    return Scores(
+        {
+            name: mean_figure([getattr(image, field) for image in images], "images", note, plan)
+            for name, (field, note) in how.items()
+        }
+    )
 
 
 def _nearest(points: NDArray[np.int64], others: NDArray[np.int64]) -> Distances:
     if len(others) == 0 or len(points) == 0:
         return np.full(len(points), np.inf)
+    from scipy.spatial import cKDTree
+
     distance, _ = cKDTree(others).query(points)
     return np.asarray(distance, np.float64)
 
@@ -147,11 +172,15 @@ def _mean(distances: Distances) -> float:
 
 
 def _canny(mask: Mask, sigma: float) -> Mask:
+    from skimage.feature import canny
+
     edges: Mask = canny(mask.astype(np.float64), sigma=sigma)
     return edges
 
 
 def _dice_within(prediction: ArrayLike, truth: ArrayLike, edges: Mask, size: int) -> float:
+    from scipy import ndimage
+
     band = ndimage.maximum_filter(edges, size=size, mode="constant")
     found, true = mask_pair(prediction, truth)
     found, true = found & band, true & band

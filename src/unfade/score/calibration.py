@@ -11,11 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import optimize, special, stats
 
 from unfade.errors import ShapeError
-from unfade.score.bootstrap import Plan, Statistic, interval
-from unfade.score.result import Figure, Scores, Setting
+from unfade.score.bootstrap import OfWeights, Plan, interval_of_weights
+from unfade.score.result import Figure, Scores, Setting, finite
 
 Array = NDArray[np.float64]
 
@@ -40,6 +39,10 @@ class Reliability:
         """Maximum calibration error: the largest |accuracy - confidence| of a bin (Guo et al., 2017)."""
         return float(np.nanmax(self._gap())) if self.count.any() else float("nan")
 
+    def plain(self) -> dict[str, list[float | None]]:
+        """The curve as lists for JSON, None in bins without samples."""
+        return {name: [finite(float(v)) for v in getattr(self, name)] for name in vars(self)}
+
     def _gap(self) -> Array:
         return np.abs(self.accuracy - self.confidence)
 
@@ -55,13 +58,18 @@ def reliability(confidence: ArrayLike, correct: ArrayLike, bins: int = 15) -> Re
     sure, right = _columns(confidence, correct)
     if sure.size and not (sure.min() >= 0 and sure.max() <= 1):
         raise ShapeError(f"Confidences must lie in 0..1, got {sure.min():.3g}..{sure.max():.3g}.")
-    edges = np.linspace(0, 1, bins + 1)
-    place = np.searchsorted(edges[1:-1], sure, side="left")
+    place = _bin(sure, bins)
     count = np.bincount(place, minlength=bins)
     used = np.where(count > 0, count, np.nan)
+    edges = np.linspace(0, 1, bins + 1)
     return Reliability(
         edges, count, np.bincount(place, sure, bins) / used, np.bincount(place, right.astype(np.float64), bins) / used
     )
+
+
+def _bin(confidence: Array, bins: int) -> NDArray[np.int64]:
+    """Bin of each confidence: the upper edge belongs to the bin, the lower one does not."""
+    return np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], confidence, side="left")
 
 
 def top_class(probabilities: ArrayLike, truth: ArrayLike) -> tuple[Array, NDArray[np.bool_]]:
@@ -89,6 +97,11 @@ class RiskCoverage:
         """Area under the curve: mean risk over all coverages (Geifman et al., ICLR 2019); lower is better."""
         return float(self.risk.mean()) if len(self.risk) else float("nan")
 
+    def plain(self, points: int = 101) -> dict[str, list[float]]:
+        """At most `points` of the curve as lists for JSON, the last one at full coverage."""
+        at = np.unique(np.linspace(0, len(self.risk) - 1, min(points, len(self.risk))).round().astype(np.int64))
+        return {"coverage": self.coverage[at].tolist(), "risk": self.risk[at].tolist()}
+
 
 def risk_coverage(uncertainty: ArrayLike, risk: ArrayLike) -> RiskCoverage:
     """Risk-coverage curve of N objects: keep the surest ones, take the mean of their risk, often 1 - IoU.
@@ -114,8 +127,10 @@ def excess_aurc(uncertainty: ArrayLike, risk: ArrayLike) -> float:
 
 def spearman(uncertainty: ArrayLike, risk: ArrayLike) -> float:
     """Rank correlation; NaN for fewer than two objects or where one side is constant."""
+    from scipy.stats import rankdata
+
     doubt, loss = _columns(uncertainty, risk)
-    return _pearson(stats.rankdata(doubt), stats.rankdata(loss))
+    return _pearson(rankdata(doubt), rankdata(loss))
 
 
 def pearson(uncertainty: ArrayLike, risk: ArrayLike) -> float:
@@ -134,6 +149,8 @@ def fit_temperature(logits: ArrayLike, truth: ArrayLike) -> float:
     ShapeError
         If the shapes do not fit or there is no sample.
     """
+    from scipy import optimize, special
+
     score, true = np.asarray(logits, np.float64), np.asarray(truth, np.int64)
     if score.shape[1:] != true.shape or true.size == 0:
         raise ShapeError(f"Logits {score.shape} need a truth of shape {score.shape[1:]}, not empty; got {true.shape}.")
@@ -168,20 +185,71 @@ def score_uncertainty(
     known = ~np.isnan(doubt)
     doubt, quality = doubt[known], quality[known]
     risk, right = 1 - quality, quality > right_iou
-    measures: dict[str, Statistic] = {
-        "ECE": lambda at: reliability(1 - doubt[at], right[at], bins).ece(),
-        "AURC": lambda at: risk_coverage(doubt[at], risk[at]).aurc(),
-        "Excess AURC": lambda at: excess_aurc(doubt[at], risk[at]),
-        "Spearman": lambda at: spearman(doubt[at], risk[at]),
-        "Pearson": lambda at: pearson(doubt[at], risk[at]),
+    curve = reliability(1 - doubt, right, bins)
+    kept = risk_coverage(doubt, risk)
+    values = {
+        "ECE": curve.ece(),
+        "AURC": kept.aurc(),
+        "Excess AURC": excess_aurc(doubt, risk),
+        "Spearman": spearman(doubt, risk),
+        "Pearson": pearson(doubt, risk),
     }
     how: dict[str, Mapping[str, Setting]] = {"ECE": {"bins": bins, "right": f"IoU > {right_iou}"}}
+    drawn = {} if plan is None else _drawn_measures(doubt, risk, right, bins)
     figures = {}
-    for name, measure in measures.items():
-        span = None if plan is None else interval(len(doubt), measure, "objects", plan)
-        note = how.get(name, {"risk": "1 - IoU"})
-        figures[name] = Figure(measure(np.arange(len(doubt))), len(doubt), "predicted objects", note, span)
-    return Scores(figures)
+    for name, value in values.items():
+        span = None if plan is None else interval_of_weights(len(doubt), drawn[name], "objects", plan)
+        figures[name] = Figure(value, len(doubt), "predicted objects", how.get(name, {"risk": "1 - IoU"}), span)
+    return Scores(figures, curves={"reliability": curve.plain(), "risk-coverage": kept.plain()})
+
+
+def _drawn_measures(doubt: Array, risk: Array, right: NDArray[np.bool_], bins: int) -> dict[str, OfWeights]:
+    """The measures of drawn objects, from how often each was drawn."""
+    place, off = _bin(1 - doubt, bins), right - (1 - doubt)
+    by_doubt, by_risk = _Ordered.of(doubt), _Ordered.of(risk)
+    return {
+        "ECE": lambda w: float(np.abs(np.bincount(place, w * off, bins)).sum() / w.sum()),
+        "AURC": lambda w: by_doubt.aurc(risk, w),
+        "Excess AURC": lambda w: by_doubt.aurc(risk, w) - by_risk.aurc(risk, w),
+        "Spearman": lambda w: _weighted_pearson(by_doubt.ranks(w), by_risk.ranks(w), w),
+        "Pearson": lambda w: _weighted_pearson(doubt, risk, w),
+    }
+
+
+@dataclass(frozen=True)
+class _Ordered:
+    """Groups of equal values in ascending order, so that draws need no sorting."""
+
+    group: NDArray[np.int64]  # (N,) of each object
+    harmonic: Array  # (N + 1,) 1 + 1/2 + ... + 1/n
+
+    @classmethod
+    def of(cls, values: Array) -> _Ordered:
+        _, group = np.unique(values, return_inverse=True)
+        return cls(group, np.concatenate([[0.0], np.cumsum(1 / np.arange(1, len(values) + 1))]))
+
+    def aurc(self, risk: Array, weight: Array) -> float:
+        """Area under the risk-coverage curve of the drawn objects, summed in closed form over each group."""
+        size = np.bincount(self.group, weight)
+        loss = np.bincount(self.group, weight * risk)
+        mean = np.divide(loss, size, out=np.zeros_like(loss), where=size > 0)
+        end = np.cumsum(size).astype(np.int64)
+        begin, before = end - size.astype(np.int64), np.cumsum(loss) - loss
+        return float((loss + (before - begin * mean) * (self.harmonic[end] - self.harmonic[begin])).sum() / end[-1])
+
+    def ranks(self, weight: Array) -> Array:
+        """Mean rank of each object among the drawn ones."""
+        size = np.bincount(self.group, weight)
+        rank: Array = (np.cumsum(size) - (size - 1) / 2)[self.group]
+        return rank
+
+
+def _weighted_pearson(a: Array, b: Array, weight: Array) -> float:
+    drawn = weight > 0
+    if np.ptp(a[drawn]) == 0 or np.ptp(b[drawn]) == 0:
+        return float("nan")
+    x, y = (v - np.average(v, weights=weight) for v in (a, b))
+    return float((weight * x * y).sum() / np.sqrt((weight * x * x).sum() * (weight * y * y).sum()))
 
 
 def _pearson(a: Array, b: Array) -> float:

@@ -12,7 +12,6 @@ from dataclasses import astuple, dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import linear_sum_assignment
 
 from unfade.ops.overlap import Overlap, contingency
 from unfade.score.bootstrap import Plan, interval_of_sums, mean_figure, quotient
@@ -137,10 +136,18 @@ def score_objects(
     image without any object, true or predicted, has no AP and is left out of means over images. Intervals of pooled
     figures draw images, as objects of one image are not independent.
     """
-    images = []
-    for prediction, truth in pairs:
-        overlap = contingency(prediction, truth)
-        images.append([astuple(count_matches(overlap, t, strict=strict)) for t in thresholds])
+    return object_scores((contingency(*pair) for pair in pairs), strict=strict, thresholds=thresholds, plan=plan)
+
+
+def object_scores(
+    overlaps: Iterable[Overlap],
+    *,
+    strict: bool,
+    thresholds: Sequence[float] = THRESHOLDS,
+    plan: Plan | None = None,
+) -> Scores:
+    """The same from the overlap of each image, a = prediction and b = truth."""
+    images = [[astuple(count_matches(seen, t, strict=strict)) for t in thresholds] for seen in overlaps]
     table = np.array(images, np.float64).reshape(-1, len(thresholds), 4)  # tp, fp, fn, summed IoU
     how: dict[str, Setting] = {"matcher": "optimal one-to-one", "strict": strict}
     figures = {"AP": _mean_pooled(table, how, plan), "AP per image": _mean_of_images(table, how, plan)}
@@ -189,6 +196,8 @@ def _assigned(i: Places, j: Places, iou: Array) -> NDArray[np.bool_]:
     columns, column = np.unique(j, return_inverse=True)
     gain = np.zeros((len(rows), len(columns)))
     gain[row, column] = 1 + iou / (2 * min(gain.shape))  # all IoU together weigh less than one pair
+    from scipy.optimize import linear_sum_assignment
+
     partner = np.full(len(rows), -1)
     at, to = linear_sum_assignment(gain, maximize=True)
     partner[at] = to

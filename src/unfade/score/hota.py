@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
 
@@ -141,8 +140,14 @@ def _assigned(seen: Association) -> int:
         j, b = np.unique(seen.result[group], return_inverse=True)
         gain = np.zeros((len(i), len(j)), np.int64)
         gain[a, b] = seen.n[group]
-        best += int(gain[linear_sum_assignment(gain, maximize=True)].sum())
+        best += int(gain.max()) if 1 in gain.shape else _best_pairing(gain)
     return best
+
+
+def _best_pairing(gain: Ints) -> int:
+    from scipy.optimize import linear_sum_assignment
+
+    return int(gain[linear_sum_assignment(gain, maximize=True)].sum())
 
 
 def _families(side: Side, root: Ints) -> csr_array[Any, tuple[int, int]]:

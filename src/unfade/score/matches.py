@@ -5,7 +5,7 @@ Everything that the tracking measures need is kept as small arrays over objects;
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import zip_longest
@@ -136,12 +136,30 @@ def match_sequence(
     outlines: list[tuple[int, Overlap]] = []
     wanted = seg_truth if seg_truth is not None else {}
     for t, (mask, marker) in enumerate(_together(pred, truth)):
-        parts.append(_overlap(marker, mask, t))
+        parts.append(frame_overlap(marker, mask, t))
         if t in wanted:
-            outlines.append((t, _overlap(wanted[t], mask, t)))
+            outlines.append((t, frame_overlap(wanted[t], mask, t)))
     beyond = [t for t in wanted if not 0 <= t < len(parts)]
     if beyond:
         raise ShapeError(f"The segmentation truth has frame {beyond[0]}, but the sequence has {len(parts)} frames.")
+    return match_overlaps(parts, pred_tracks, truth_tracks, outlines)
+
+
+def match_overlaps(
+    parts: Sequence[Overlap],
+    pred_tracks: pd.DataFrame | None,
+    truth_tracks: pd.DataFrame | None,
+    outlines: Sequence[tuple[int, Overlap]] = (),
+) -> Matches:
+    """Match a result to the truth from the overlap of every frame: `a` are the truth's markers, `b` the result's masks.
+
+    `outlines` holds the frames with a segmentation truth and its overlap with the masks; tables as `match_sequence`.
+
+    Raises
+    ------
+    ShapeError, TruthError
+        If a table does not fit its images.
+    """
     left = _side([p.ids_a for p in parts], truth_tracks, "truth", TruthError)
     right = _side([p.ids_b for p in parts], pred_tracks, "result", ShapeError)
     return Matches(left, right, _joined(parts), len(parts), _outlines(outlines))
@@ -161,7 +179,14 @@ def _together(pred: LabelFrames, truth: LabelFrames) -> Iterator[tuple[NDArray[A
         yield mask, marker
 
 
-def _overlap(truth: NDArray[Any], mask: NDArray[Any], t: int) -> Overlap:
+def frame_overlap(truth: NDArray[Any], mask: NDArray[Any], t: int) -> Overlap:
+    """Overlap of truth (a) and result (b) in frame `t`.
+
+    Raises
+    ------
+    ShapeError
+        For different shapes and images that are not integers; the text names the frame.
+    """
     try:
         return contingency(truth, mask)
     except ShapeError as error:
@@ -174,7 +199,7 @@ def _covering(seen: Overlap) -> tuple[Ints, Ints]:
     return pair, seen.i[pair]
 
 
-def _joined(parts: list[Overlap]) -> Ints:
+def _joined(parts: Sequence[Overlap]) -> Ints:
     """Result node of each truth node, nodes numbered in the order of frames, then ids."""
     found, base = [np.zeros(0, np.int64)], 0
     for seen in parts:
@@ -186,7 +211,7 @@ def _joined(parts: list[Overlap]) -> Ints:
     return np.concatenate(found)
 
 
-def _outlines(parts: list[tuple[int, Overlap]]) -> Outlines:
+def _outlines(parts: Sequence[tuple[int, Overlap]]) -> Outlines:
     frame, ids, iou = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], [np.zeros(0)]
     for t, seen in parts:
         pair, object_ = _covering(seen)

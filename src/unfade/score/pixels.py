@@ -6,13 +6,14 @@ count beside the figure says over how many it was taken.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from unfade.errors import ShapeError
+from unfade.ops.overlap import Overlap
 from unfade.score.bootstrap import Plan, mean_figure
 from unfade.score.result import Figure, Scores
 
@@ -48,6 +49,12 @@ class Confusion:
     fp: int
     fn: int
     tn: int
+
+    @classmethod
+    def of(cls, overlap: Overlap, pixels: int) -> Confusion:
+        """Foreground against foreground of two label images, from their overlap (a = prediction) and their size."""
+        tp, found, true = (int(part.sum()) for part in (overlap.n, overlap.area_a, overlap.area_b))
+        return cls(tp, found - tp, true - tp, pixels - found - true + tp)
 
     def __add__(self, other: Confusion) -> Confusion:
         return Confusion(self.tp + other.tp, self.fp + other.fp, self.fn + other.fn, self.tn + other.tn)
@@ -98,7 +105,11 @@ def score_pixels(pairs: Iterable[tuple[ArrayLike, ArrayLike]], plan: Plan | None
     Each measure is given as the mean over images (`Dice`) and from the pixels of all images together
     (`Dice pooled`). With a bootstrap plan the means carry intervals over images.
     """
-    each = [confusion(prediction, truth) for prediction, truth in pairs]
+    return pixel_scores([confusion(prediction, truth) for prediction, truth in pairs], plan)
+
+
+def pixel_scores(each: Sequence[Confusion], plan: Plan | None = None) -> Scores:
+    """The same from the confusion of each image."""
     total = sum(each, Confusion(0, 0, 0, 0))
     measures = {
         "Dice": Confusion.dice,

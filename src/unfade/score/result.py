@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -52,9 +52,18 @@ class Figure:
 
 @dataclass(frozen=True, eq=False)
 class Scores(Mapping[str, Figure]):
-    """Figures by their usual abbreviations (`SEG`, `DET`, `F1@0.50`), in the order in which they were put in."""
+    """Figures by their usual abbreviations (`SEG`, `DET`, `F1@0.50`), in the order in which they were put in.
+
+    `curves` holds what is no single number (reliability, risk-coverage); `absent` says of each group of figures that
+    the inputs do not allow why; `parts` are the scores of each sequence where several were joined; `about` what was
+    compared, and how the intervals were drawn.
+    """
 
     figures: Mapping[str, Figure]
+    curves: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    absent: Mapping[str, str] = field(default_factory=dict)
+    parts: Mapping[str, Scores] = field(default_factory=dict)
+    about: Mapping[str, Any] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Figure:
         return self.figures[name]
@@ -76,7 +85,19 @@ class Scores(Mapping[str, Figure]):
         twice = [name for name in other if name in self.figures]
         if twice:
             raise ValueError(f"Both collections hold {', '.join(twice)}; score each metric once.")
-        return Scores({**self.figures, **other.figures})
+        return Scores(
+            {**self.figures, **other.figures},
+            {**self.curves, **other.curves},
+            {**self.absent, **other.absent},
+            {**self.parts, **other.parts},
+            {**self.about, **other.about},
+        )
+
+    def only(self, names: Iterable[str]) -> Scores:
+        """The figures of these names, in their order, of the parts as well; names that are not here are left out."""
+        chosen = tuple(names)
+        kept = {name: self.figures[name] for name in chosen if name in self.figures}
+        return replace(self, figures=kept, parts={key: part.only(chosen) for key, part in self.parts.items()})
 
     @property
     def metrics(self) -> dict[str, float | None]:
@@ -84,12 +105,19 @@ class Scores(Mapping[str, Figure]):
         return {name: finite(figure.value) for name, figure in self.figures.items()}
 
     def plain(self) -> dict[str, Any]:
-        """Plain values for JSON: `metrics` (abbreviation to number), `figures` (with counts), `versions`."""
-        return {
+        """Plain values for JSON: `metrics` (abbreviation to number), `figures` (with counts), `versions`, and more."""
+        out: dict[str, Any] = {
+            **self.about,
             "metrics": self.metrics,
             "figures": {name: figure.plain() for name, figure in self.figures.items()},
             "versions": versions(),
         }
+        for name in ("curves", "absent"):
+            if found := getattr(self, name):
+                out[name] = {key: dict(v) if isinstance(v, Mapping) else v for key, v in found.items()}
+        if self.parts:
+            out["sequences"] = {key: _part(one) for key, one in self.parts.items()}
+        return out
 
     def rows(self) -> list[dict[str, Any]]:
         """One flat row per figure for tables: `metric, value, low, high, drawn, count, of, how`."""
@@ -109,6 +137,12 @@ class Scores(Mapping[str, Figure]):
                 }
             )
         return out
+
+
+def _part(one: Scores) -> dict[str, Any]:
+    whole = one.plain()
+    del whole["versions"]
+    return whole
 
 
 @cache

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field
@@ -18,7 +20,8 @@ from unfade.score.biology import (
     longest_fractions,
     track_fractions,
 )
-from unfade.score.bootstrap import Plan, mean_figure
+from unfade.score.bootstrap import Plan, interval_of_sums, mean_figure
+from unfade.score.catalogue import CATALOGUE
 from unfade.score.ctc import det, lnk, overall, seg, tra
 from unfade.score.divisions import divisions
 from unfade.score.graph import operations
@@ -68,26 +71,44 @@ def score_sequence(
     return score_matches(match_sequence(pred, pred_tracks, truth, truth_tracks, seg_truth), settings, plan)
 
 
-def score_matches(matches: Matches, settings: TrackingSettings | None = None, plan: Plan | None = None) -> Scores:
-    """Every figure that the matches of a sequence give."""
+def score_matches(
+    matches: Matches,
+    settings: TrackingSettings | None = None,
+    plan: Plan | None = None,
+    groups: Collection[str] = ("challenge", "association", "divisions"),
+) -> Scores:
+    """Every figure of these groups that the matches of a sequence give."""
     chosen = settings if settings is not None else TrackingSettings.parse({})
-    technical = technical_scores(matches, plan)
-    biological = biological_scores(matches, technical["LNK"].value, chosen)
-    return technical | biological | association_scores(matches) | division_scores(matches, chosen)
+    out = Scores({})
+    if "challenge" in groups:
+        technical = technical_scores(matches, plan)
+        out = technical | biological_scores(matches, technical["LNK"].value, chosen)
+    if "association" in groups:
+        out = out | association_scores(matches)
+    return out | division_scores(matches, chosen) if "divisions" in groups else out
 
 
-def over_sequences(scores: Sequence[Scores], plan: Plan = Plan()) -> Scores:
+def over_sequences(scores: Sequence[Scores], plan: Plan | None = Plan()) -> Scores:
     """Mean of every figure over sequences, the challenge's way to join them, with its interval over sequences.
 
-    A sequence in which a figure is absent or not defined is left out of that figure's mean; the count shows it.
+    Numbers of errors are summed instead. A sequence in which a figure is absent or not defined is left out of that
+    figure's mean; the count shows it, and what was counted in all stands in `how`.
     """
     names = dict.fromkeys(name for one in scores for name in one)
-    joined = {}
-    for name in names:
-        values = [one[name].value for one in scores if name in one]
-        how = next(one[name].how for one in scores if name in one)
-        joined[name] = mean_figure(values, "sequences", {**how, "joined": "mean over sequences"}, plan)
-    return Scores(joined)
+    return Scores({name: _joined_figure([one[name] for one in scores if name in one], name, plan) for name in names})
+
+
+def _joined_figure(each: Sequence[Figure], name: str, plan: Plan | None) -> Figure:
+    known = [figure for figure in each if not math.isnan(figure.value)]
+    how: dict[str, Setting] = {k: v for k, v in each[0].how.items() if all(f.how.get(k) == v for f in each)}
+    how["in all"] = f"{sum(figure.count for figure in known)} {each[0].of}"
+    if name not in CATALOGUE or not CATALOGUE[name].total:
+        how["joined"] = "mean over sequences"
+        return mean_figure([figure.value for figure in each], "sequences", how, plan)
+    how["joined"] = "sum over sequences"
+    values = np.array([figure.value for figure in known])[:, None]
+    span = None if plan is None else interval_of_sums(values, lambda sums: sums[:, 0], "sequences", plan)
+    return Figure(float(values.sum()), len(known), "sequences", how, span)
 
 
 def technical_scores(matches: Matches, plan: Plan | None = None) -> Scores:
@@ -141,7 +162,9 @@ def biological_scores(matches: Matches, linking: float, settings: TrackingSettin
     out = {
         "CT": Figure(ct, *tracks, how),
         "TF": Figure(tf, *tracks, {**how, **shares}),
-        "CCA": Figure(cca, *tracks, {**_how(matches, source="Ulman 2017"), "matcher": "none, lengths of cycles"}),
+        "CCA": Figure(
+            cca, *tracks, {**_how(matches, source="Ulman 2017"), "matcher": "no matching, only lengths of cycles"}
+        ),
     }
     for i in sorted({*range(settings.tolerances + 1), settings.tolerance}):
         counted = branching(matches, i)

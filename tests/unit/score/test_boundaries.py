@@ -180,7 +180,7 @@ def test_scores_leave_out_what_has_no_distance() -> None:
     none, truth = np.zeros((40, 40), int), square(5, 5, 10)
     scores = score_boundaries([(square(5, 9, 10), truth), (none, truth), (truth, truth), (none, none)])
     assert scores["HD"].value == pytest.approx(4 / 3)
-    assert [scores[name].count for name in scores] == [3, 3, 3, 3]
+    assert [scores[name].count for name in scores] == [3, 3, 3, 3, 3]
     assert scores["Boundary Dice"].value == pytest.approx((1 + boundary_dice(square(5, 9, 10), truth)) / 3)
     assert score_boundaries([])["ASSD"].count == 0
 
