@@ -125,10 +125,14 @@ def movie_ends(movie: Movie, channel: int) -> Ends:
 
 
 def segment_into(folder: Path, movie: Movie, stage: Stage, key: str, progress: Progress | None = None) -> None:
-    """Segment the frames from the first one on that has no file under this key yet; files of another key are removed.
+    """Segment the frames that have no file under this key yet; files of another key are removed."""
+    begin(folder, key)
+    for first, stop in gaps(folder, len(movie), stage.memory):
+        segment_frames(folder, movie, stage, (first, stop), progress)
 
-    A stage that remembers earlier frames is given those again; what comes out for them is not written again.
-    """
+
+def begin(folder: Path, key: str) -> None:
+    """Make the folder of objects ready for those of this key; files of another key are removed."""
     mark = folder / "key.txt"
     with guarded(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -136,16 +140,34 @@ def segment_into(folder: Path, movie: Movie, stage: Stage, key: str, progress: P
             for old in folder.glob("*.npz"):
                 old.unlink()
             write_text(mark, key)
-    count = len(movie)
-    todo = next((t for t in range(count) if not frame_path(folder, t).is_file()), count)
-    if todo == count:
-        return
-    first = 0 if stage.memory is None else max(0, todo - stage.memory)
-    for t, found in enumerate(found_in(movie, stage, first), first):
-        if t >= todo:
+
+
+def gaps(folder: Path, count: int, memory: int | None) -> list[tuple[int, int]]:
+    """Ranges of frames without a file; for a stage that remembers all, one range from the first of them on."""
+    todo = [t for t in range(count) if not frame_path(folder, t).is_file()]
+    if todo and memory is None:
+        return [(todo[0], count)]
+    starts = [t for k, t in enumerate(todo) if k == 0 or todo[k - 1] != t - 1]
+    stops = [t + 1 for k, t in enumerate(todo) if k == len(todo) - 1 or todo[k + 1] != t + 1]
+    return list(zip(starts, stops, strict=True))
+
+
+def segment_frames(
+    folder: Path, movie: Movie, stage: Stage, frames: tuple[int, int], progress: Progress | None = None
+) -> None:
+    """Segment a range of frames (first, end) into one file each; those that have a file stay.
+
+    A stage that remembers earlier frames is given those again; what comes out for them is not written.
+    """
+    first, stop = frames
+    start = 0 if stage.memory is None else max(0, first - stage.memory)
+    for t, found in enumerate(found_in(movie, stage, start), start):
+        if t >= first and not frame_path(folder, t).is_file():
             write_instances(frame_path(folder, t), found)
         if progress is not None:
-            progress("segment", t + 1, count)
+            progress("segment", t + 1, len(movie))
+        if t == stop - 1:
+            break
 
 
 def found_in(movie: Movie, stage: Stage, first: int = 0) -> Iterator[Instances]:

@@ -16,6 +16,7 @@ from unfade.ops.device import autocast
 from unfade.ops.normalise import levels, scaled
 from unfade.predict.doubt import joined, with_uncertainty
 from unfade.predict.engine import Ends, Engine, Stage
+from unfade.predict.stitched import find_stitched, parts_of, strips
 from unfade.predict.tiled import predict_tiled
 from unfade.records import Instances, Movie
 
@@ -44,14 +45,7 @@ class FramePredictor(Engine):
         smaller: averaging flattens noise, which against the old range would look like the inside of a large object.
         """
         view, size = self.system.view, image.shape[-2:]
-        seen = np.asarray(image, np.float32)
-        if zoom != 1.0:
-            sides = [max(1, round(side * zoom)) for side in size]
-            seen = _resized(torch.from_numpy(seen)[None], sides, shrinks=zoom < 1)[0].numpy()
-        if ends is None:
-            ends = self.ends(seen if zoom < 1 else image)
-        normal = np.stack([scaled(channel, pair) for channel, pair in zip(seen, ends, strict=True)])
-        tensor = torch.from_numpy(normal)[None].to(self.device)
+        tensor = self.seen(image, zoom, ends)
         with torch.inference_mode():
             maps = predict_tiled(self._apply, tensor, view.stride, view.reach_px, self.tile_px)
             if zoom != 1.0:
@@ -59,12 +53,44 @@ class FramePredictor(Engine):
         out: NDArray[np.float32] = maps[0].float().cpu().numpy()
         return out
 
+    def seen(self, image: NDArray[Any], zoom: float, ends: Ends | None) -> Tensor:
+        """What the network sees of a frame `(C, Y, X)`: `(1, C, Y, X)`, rescaled and normalised."""
+        found = self._seen(image, zoom)
+        if ends is None:
+            ends = self.ends(found if zoom < 1 else image)
+        normal = np.stack([scaled(channel, pair) for channel, pair in zip(found, ends, strict=True)])
+        return torch.from_numpy(normal)[None].to(self.device)
+
+    def _seen(self, image: NDArray[Any], zoom: float) -> NDArray[np.float32]:
+        """A frame as the network sees it, before its intensities are scaled."""
+        seen = np.asarray(image, np.float32)
+        if zoom == 1.0:
+            return seen
+        sides = [max(1, round(side * zoom)) for side in image.shape[-2:]]
+        smaller: NDArray[np.float32] = _resized(torch.from_numpy(seen)[None], sides, shrinks=zoom < 1)[0].numpy()
+        return smaller
+
     def ends(self, image: NDArray[Any]) -> Ends:
         """Intensities of a frame `(C, Y, X)` that become 0 and 1, channel by channel."""
         return [levels(channel) for channel in image]
 
     def instances(self, image: NDArray[Any], zoom: float = 1.0, ends: Ends | None = None) -> Instances:
-        """Objects of a frame `(C, Y, X)`."""
+        """Objects of a frame `(C, Y, X)`; a very large one is taken in parts."""
+        parts = parts_of((image.shape[-2], image.shape[-1]), self.system.view, zoom)
+        if len(parts) == 1:
+            return self.piece(image, zoom, ends)
+        known = self.frame_ends(image, zoom) if ends is None else ends
+        return find_stitched(image, parts, lambda part: self.piece(part, zoom, known))
+
+    def frame_ends(self, image: NDArray[Any], zoom: float) -> Ends:
+        """Intensities of a whole large frame that become 0 and 1, read strip by strip where it is seen smaller."""
+        if zoom >= 1:
+            return self.ends(image)
+        seen = [self._seen(strip, zoom) for strip in strips(image)]
+        return self.ends(np.concatenate(seen, axis=1))
+
+    def piece(self, image: NDArray[Any], zoom: float, ends: Ends | None) -> Instances:
+        """Objects of a frame, or of a part of one, in one piece."""
         maps = self.maps(image, zoom, ends)
         if not self.members:
             return self.system.decode(maps[None], 1.0 / zoom)
