@@ -18,10 +18,14 @@ def train(
     out: Annotated[
         Path, typer.Option("--out", "-o", help="Training folder to make or go on with.", show_default=False)
     ],
-    system: Annotated[str, typer.Option(help="System to train.")] = "nuclei-unet",
-    preset: Annotated[str, typer.Option(help="Preset of the system: default or paper.")] = "default",
+    system: Annotated[str | None, typer.Option(help="System to train (nuclei-unet).")] = None,
+    preset: Annotated[str | None, typer.Option(help="Preset of the system, such as paper (default).")] = None,
     settings: Annotated[Path | None, typer.Option(help="Settings file; options given here come before it.")] = None,
     weights: Annotated[str | None, typer.Option(help="Start from these weights (fine-tuning).")] = None,
+    encoder_weights: Annotated[
+        str | None,
+        typer.Option(metavar="imagenet|none|FILE", help="Start of a torchvision encoder (imagenet where it fits)."),
+    ] = None,
     steps: Annotated[int | None, typer.Option(help="Optimiser steps.")] = None,
     minutes: Annotated[float | None, typer.Option(help="Stop after this long; the schedule follows the clock.")] = None,
     rate: Annotated[float | None, typer.Option(help="Learning rate.")] = None,
@@ -40,7 +44,7 @@ def train(
     from unfade.settings import read_toml
 
     given: dict[str, Any] = {
-        "": {"system": system, "preset": preset, "weights": weights},
+        "": {"system": system, "preset": preset, "weights": weights, "encoder_weights": encoder_weights},
         "sampler": {"batch": batch, "crop_px": crop},
         "train": {
             "steps": steps,

@@ -38,6 +38,7 @@ class ResNet18Encoder(nn.Module):
     widths: tuple[int, ...] = (64, 64, 128, 256)
     strides: tuple[int, ...] = (2, 4, 8, 16)
     imagenet: ClassVar[str] = "resnet18"
+    full = True  # it has one width, the one that ImageNet weights fit
 
     def __init__(self, in_channels: int = 1) -> None:
         super().__init__()

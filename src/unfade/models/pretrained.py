@@ -28,14 +28,19 @@ class Pretrained(Protocol):
 
     imagenet: ClassVar[str]  # torchvision's name of the network
 
+    @property
+    def full(self) -> bool:
+        """Whether it is built as torchvision's network, so that its weights fit."""
+        ...
+
     def load_trunk(self, state: dict[str, Tensor]) -> None:
         """Take over a torchvision state of that network."""
         ...
 
 
 def pretrained_encoders(network: nn.Module) -> list[Pretrained]:
-    """The encoders of a network that can start from ImageNet weights."""
-    return [module for module in network.modules() if isinstance(module, Pretrained)]
+    """The encoders of a network that ImageNet weights fit."""
+    return [module for module in network.modules() if isinstance(module, Pretrained) and module.full]
 
 
 def load_encoders(network: nn.Module, source: str) -> None:
@@ -50,7 +55,10 @@ def load_encoders(network: nn.Module, source: str) -> None:
         return
     encoders = pretrained_encoders(network)
     if not encoders:
-        raise WeightsError(f"No encoder of this network takes weights '{source}'; use --encoder-weights none.")
+        raise WeightsError(
+            f"No encoder of this network takes weights '{source}', which fit VGG16 and ResNets of full width without "
+            "further normalisation; use --encoder-weights none."
+        )
     for encoder in encoders:
         encoder.load_trunk(imagenet_state(encoder.imagenet) if source == IMAGENET else file_state(Path(source)))
 

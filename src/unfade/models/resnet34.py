@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.models.resnet import BasicBlock
 
-from unfade.errors import WeightsError
 from unfade.models.convolutions import he_start
 from unfade.models.pretrained import take_over
 
@@ -49,16 +48,19 @@ class ResNet34Encoder(nn.Module):
         sixteenth = self.layer4(eighth)  #                         (B, 512, Y/16, X/16)
         return [half, quarter, eighth, sixteenth, F.max_pool2d(sixteenth, 2)]
 
+    @property
+    def full(self) -> bool:
+        """Whether it is built as torchvision's ResNet34, so that its weights fit."""
+        return self.widths[0] == FULL_WIDTH
+
     def load_trunk(self, state: dict[str, Tensor]) -> None:
         """Take over a torchvision ResNet34 state (see `models.pretrained` for the first layer).
 
         Raises
         ------
         WeightsError
-            If tensors are missing or have another shape, or this encoder is narrower.
+            If tensors are missing or have another shape.
         """
-        if self.widths[0] != FULL_WIDTH:
-            raise WeightsError("Weights for ResNet34 fit the full width only; use --encoder-weights none.")
         take_over(self, state, "conv1.weight", self.channels, self.masks, "ResNet34")
 
 

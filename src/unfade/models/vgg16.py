@@ -10,7 +10,6 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from unfade.errors import WeightsError
 from unfade.models.convolutions import convolution, he_start
 from unfade.models.pretrained import take_over
 
@@ -50,16 +49,17 @@ class VGG16Encoder(nn.Module):
             x = layer(x)
         return [*features, x]  #       (B, 512, Y/32, X/32)
 
+    @property
+    def full(self) -> bool:
+        """Whether it is built as torchvision's VGG16, so that its weights fit."""
+        return not self.batch_norm and self.widths[0] == FULL_WIDTH
+
     def load_trunk(self, state: dict[str, Tensor]) -> None:
         """Take over a torchvision VGG16 state (see `models.pretrained` for the first layer).
 
         Raises
         ------
         WeightsError
-            If tensors are missing or have another shape, or this encoder is normalised or narrower.
+            If tensors are missing or have another shape.
         """
-        if self.batch_norm or self.widths[0] != FULL_WIDTH:
-            raise WeightsError(
-                "Weights for VGG16 fit the full width without batch normalisation only; use --encoder-weights none."
-            )
         take_over(self, state, "features.0.weight", self.channels, self.masks, "VGG16")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch import nn
 from unfade.datasets.reading import read_training_folder
 from unfade.datasets.stills import Still
 from unfade.errors import MissingInputError, OutputError, SettingsError, TruthError
+from unfade.models.pretrained import IMAGENET, NONE, load_encoders, pretrained_encoders
 from unfade.ops.device import Precision
 from unfade.pipeline.segmenting import found_in, open_engine, open_stage
 from unfade.pipeline.settings import PredictSettings
@@ -22,11 +24,12 @@ from unfade.records import Movie
 from unfade.registry import load
 from unfade.score.detection import count_objects
 from unfade.settings import Settings, read_toml, write_toml
-from unfade.train.loop import Training, TrainSettings
+from unfade.train.loop import Training, TrainSettings, Validate
 from unfade.weights.catalogue import card, load_weights
 
 Progress = Callable[[int, int, dict[str, float]], None]
 THRESHOLDS = (0.5, 0.75)
+HELD_SEED, HELD_BATCHES = 1_000_003, 8  # of batches that a system measures itself on
 
 
 class TrainingSettings(Settings):
@@ -35,6 +38,10 @@ class TrainingSettings(Settings):
     system: str = Field("nuclei-unet", description="a registered system")
     preset: str = Field("default", description="a preset of the system")
     weights: str | None = Field(None, description="weights to start from; unset = random start")
+    encoder_weights: str | None = Field(
+        None,
+        description="imagenet, none or a file; unset = imagenet for encoders it fits, unless weights are given",
+    )
     settings: dict[str, Any] = Field({}, description="settings of the system that differ from the preset")
     draw: str | None = Field(None, description="sampler that draws the examples; unset = the system's own")
     sampler: dict[str, Any] = Field({}, description="settings of the sampler that differ from its defaults")
@@ -58,15 +65,27 @@ def train(folder: Path, out: Path, settings: TrainingSettings, progress: Progres
     if not any(s.labels.any() for s in parts["train"]):
         raise TruthError(f"No mask of the training part of {folder} holds an object.")
     system, start = open_training(settings)
-    _claim(out, settings)
+    _claim(out, settings.changed(encoder_weights=encoder_source(settings, system)))
     loop = Training(system, settings.train, out, start, card(system.name, system.settings.plain()))
     batches = open_sampler(settings, system, parts["train"])
     held = parts["val"] or parts["train"]
 
-    def validate(network: nn.Module) -> dict[str, float]:
-        return score_stills(system, network, held, settings.train.device, settings.train.precision)
+    return loop.run(batches, open_validation(settings, system, held), system.metric, progress)
 
-    return loop.run(batches, validate, "AP", progress)
+
+def open_validation(settings: TrainingSettings, system: Any, held: Sequence[Still]) -> Validate:
+    """What scores a network while it learns: objects found in the held images, or batches that the system measures."""
+    how = settings.train
+    if system.metric == "AP":
+        return partial(score_stills, system, stills=held, device=how.device, precision=how.precision)
+    fixed = how.changed(seed=how.seed + HELD_SEED, steps=HELD_BATCHES)
+    batches = open_sampler(settings.changed(train=fixed.plain()), system, held)
+
+    def validate(network: nn.Module) -> dict[str, float]:
+        scores: dict[str, float] = system.measure(network, batches, how.device, how.precision)
+        return scores
+
+    return validate
 
 
 def open_sampler(settings: TrainingSettings, system: Any, stills: Sequence[Still]) -> Any:
@@ -83,9 +102,31 @@ def open_training(settings: TrainingSettings) -> tuple[Any, dict[str, torch.Tens
         known = ", ".join(kind.presets)
         raise SettingsError(f"'{settings.system}' has no preset '{settings.preset}'; known are: {known}.")
     if settings.weights is None:
-        return kind(kind.settings_type.parse({**kind.presets[settings.preset], **settings.settings})), None
+        system = kind(kind.settings_type.parse({**kind.presets[settings.preset], **settings.settings}))
+        return system, _encoder_start(system, settings)
     found = load_weights(settings.system, settings.weights)
     return kind(kind.settings_type.parse({**found.settings, **settings.settings})), found.state
+
+
+def encoder_source(settings: TrainingSettings, system: Any) -> str:
+    """Where encoders start from: what was asked for, else ImageNet where such weights fit and no others are given."""
+    if settings.encoder_weights is not None:
+        return settings.encoder_weights
+    if settings.weights is not None:
+        return NONE
+    return IMAGENET if pretrained_encoders(system.network()) else NONE
+
+
+def _encoder_start(system: Any, settings: TrainingSettings) -> dict[str, torch.Tensor] | None:
+    """Tensors of a network whose encoders are trained already and whose decoder is at random; None if all is."""
+    source = encoder_source(settings, system)
+    if source == NONE:
+        return None
+    torch.manual_seed(settings.train.seed)
+    network = system.network()
+    load_encoders(network, source)
+    state: dict[str, torch.Tensor] = network.state_dict()
+    return state
 
 
 def score_stills(

@@ -11,9 +11,8 @@ from torch import nn
 from torchvision.models import resnet34, vgg16
 
 from unfade.errors import WeightsError
-from unfade.models import pretrained
 from unfade.models.encoders import ResNet18Encoder
-from unfade.models.lexy_unet import LexyUNet, build_encoder
+from unfade.models.lexy_unet import EncoderName, LexyUNet, build_encoder
 from unfade.models.pretrained import first_kernel, load_encoders, pretrained_encoders
 
 
@@ -112,11 +111,12 @@ def test_weights_of_another_network_are_refused(vgg_file: Path) -> None:
         load_encoders(build_encoder("resnet34", 1), str(vgg_file))
 
 
-@pytest.mark.parametrize("encoder", ["vgg16", "resnet34"])
-def test_narrow_encoders_take_no_weights(encoder: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pretrained, "imagenet_state", lambda _: {})
+@pytest.mark.parametrize(("encoder", "batch_norm"), [("vgg16", False), ("resnet34", False), ("vgg16", True)])
+def test_encoders_of_another_build_take_no_weights(encoder: EncoderName, batch_norm: bool) -> None:
+    part = build_encoder(encoder, 1, 64 if batch_norm else 8, batch_norm=batch_norm)
+    assert pretrained_encoders(part) == []
     with pytest.raises(WeightsError, match="full width"):
-        load_encoders(LexyUNet(build_encoder(encoder, 1, 8)), "imagenet")
+        load_encoders(part, "imagenet")
 
 
 def test_files_that_are_no_weights_are_refused(tmp_path: Path) -> None:
