@@ -16,6 +16,7 @@ from unfade.datasets.reading import read_training_folder
 from unfade.datasets.stills import Still
 from unfade.errors import MissingInputError, OutputError, SettingsError, TruthError
 from unfade.models.pretrained import IMAGENET, NONE, load_encoders, pretrained_encoders
+from unfade.ops.boxes import NUCLEUS
 from unfade.ops.device import Precision
 from unfade.pipeline.segmenting import found_in, open_engine, open_stage
 from unfade.pipeline.settings import PredictSettings
@@ -44,6 +45,7 @@ class TrainingSettings(Settings):
     )
     settings: dict[str, Any] = Field({}, description="settings of the system that differ from the preset")
     draw: str | None = Field(None, description="sampler that draws the examples; unset = the system's own")
+    metric: str | None = Field(None, description="score by which the best weights are kept; unset = the system's own")
     sampler: dict[str, Any] = Field({}, description="settings of the sampler that differ from its defaults")
     train: TrainSettings = TrainSettings()
 
@@ -70,13 +72,13 @@ def train(folder: Path, out: Path, settings: TrainingSettings, progress: Progres
     batches = open_sampler(settings, system, parts["train"])
     held = parts["val"] or parts["train"]
 
-    return loop.run(batches, open_validation(settings, system, held), system.metric, progress)
+    return loop.run(batches, open_validation(settings, system, held), settings.metric or system.metric, progress)
 
 
 def open_validation(settings: TrainingSettings, system: Any, held: Sequence[Still]) -> Validate:
     """What scores a network while it learns: objects found in the held images, or batches that the system measures."""
     how = settings.train
-    if system.metric == "AP":
+    if (settings.metric or system.metric) == "AP":
         return partial(score_stills, system, stills=held, device=how.device, precision=how.precision)
     fixed = how.changed(seed=how.seed + HELD_SEED, steps=HELD_BATCHES)
     batches = open_sampler(settings.changed(train=fixed.plain()), system, held)
@@ -146,7 +148,7 @@ def score_stills(
         for found, truth in zip(found_in(movie, stage), still.labels, strict=True):
             labels = found.labels()[-1]
             for threshold, sums in hits.items():
-                counts = count_objects(labels, truth, threshold, strict=True)
+                counts = count_objects(labels, truth % NUCLEUS, threshold, strict=True)
                 sums[0] += counts.tp
                 sums[1] += counts.tp + counts.fp + counts.fn
     out = {f"AP@{t:.2f}": hit / max(total, 1) for t, (hit, total) in hits.items()}

@@ -12,7 +12,8 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import torch
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
+from torch.utils.data import Dataset
 
 from unfade.errors import TruthError
 from unfade.instances.confidence import mask_confidence
@@ -23,9 +24,12 @@ from unfade.losses.hard_pixels import hard_pixel_loss, hard_pixels_of
 from unfade.losses.overlap import dice_loss
 from unfade.losses.regression import absolute_difference, squared_difference
 from unfade.models.lexy_unet import EncoderName, build_encoder
+from unfade.ops.device import Precision, autocast, pick_device
 from unfade.records import Instances, View
 from unfade.settings import Settings
 from unfade.systems.base import Maps, System
+
+Batch = dict[str, dict[str, Tensor]]
 
 EXTRA = {
     "l1": absolute_difference,
@@ -131,6 +135,30 @@ class MaskSystem(System):
                 [closed_gap(a, frame[0], s.splitting.threshold) for a, frame in zip(labels, maps, strict=True)]
             )
         return Instances.of(labels, *mask_confidence(maps[:, 0], labels))
+
+    def measure(
+        self, network: nn.Module, batches: Dataset[Batch], device: str = "auto", precision: Precision = "auto"
+    ) -> dict[str, float]:
+        """Mean Dice of the thresholded nucleus maps over all crops of the batches, and the loss, in evaluation mode.
+
+        Previous masks and references are those of the batches, as in training (paper lexy, tables 1, 3 and 5).
+        """
+        place = pick_device(device)
+        network.eval()
+        dice, losses = [], []
+        for number in range(len(batches)):  # type: ignore[arg-type]
+            batch = batches[number]
+            inputs, targets = ({k: v.to(place) for k, v in batch[part].items()} for part in ("inputs", "targets"))
+            with torch.inference_mode():
+                with autocast(place, precision):
+                    outputs, _ = self.forward(network, inputs)
+                outputs = {k: v.float() for k, v in outputs.items()}
+                losses.append(float(torch.stack(list(self.loss(outputs, targets).values())).sum()))
+                found = self.activate(outputs)[:, :, 0] > self.settings.splitting.threshold
+                truth = targets["maps"][:, :, 0] > 0.5
+            shared, both = (found & truth).sum((2, 3)), found.sum((2, 3)) + truth.sum((2, 3))
+            dice += (2 * shared[both > 0] / both[both > 0]).tolist()
+        return {"Dice": sum(dice) / max(len(dice), 1), "validation loss": sum(losses) / max(len(losses), 1)}
 
     def probabilities(self, maps: Tensor) -> Tensor | None:
         """Background and nucleus, `(B, 2, Y, X)`."""
