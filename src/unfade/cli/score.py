@@ -75,10 +75,9 @@ def _show(scores: Scores, paths: list[Path]) -> None:
     """A table per group, and below them how the figures were made."""
     from unfade.score.catalogue import CATALOGUE, GROUPS
 
+    names = _in_order(scores)
     results.print(f"[bold]{_title(paths)}[/]", soft_wrap=True)
     spans = any(figure.interval is not None for figure in scores.values())
-    order = {name: place for place, name in enumerate(CATALOGUE)}
-    names = sorted(scores, key=order.__getitem__)
     for number, (group, members) in enumerate(groupby(names, key=lambda name: CATALOGUE[name].group)):
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=number == 0, header_style="dim")
         table.add_column("", min_width=14, no_wrap=True)
@@ -96,6 +95,12 @@ def _show(scores: Scores, paths: list[Path]) -> None:
     results.print()
     for line in _notes(scores):
         results.print(escape(line), style="dim", soft_wrap=True)
+
+
+def _in_order(scores: Scores) -> list[str]:
+    from unfade.score.catalogue import CATALOGUE
+
+    return [name for name in CATALOGUE if name in scores]
 
 
 def _title(paths: list[Path]) -> str:
@@ -147,8 +152,8 @@ def _notes(scores: Scores) -> list[str]:
 
     lines = []
     by_matcher: dict[str, list[str]] = {}
-    for name, figure in scores.items():
-        if matcher := _matcher(figure):
+    for name in _in_order(scores):
+        if matcher := _matcher(scores[name]):
             by_matcher.setdefault(matcher, []).append(name)
     lines += [f"{', '.join(names)}: {matcher}." for matcher, names in by_matcher.items()]
     whole, frames = scores.about.get("frames with all outlines"), scores.about.get("frames")

@@ -79,6 +79,11 @@ def _compare(pair: Pair, wanted: set[str], plan: Plan | None, progress: Progress
         raise ShapeError(
             f"{a.name} has frames {a.labels.shape} but {b.name} has {b.labels.shape} (T, Y, X); score like with like."
         )
+    beyond = [t for t in b.outlines or () if t >= len(b.labels)]
+    if beyond:
+        raise TruthError(
+            f"The outlines of {b.name} have frame {beyond[0]}, but there are {len(b.labels)} frames; remove it."
+        )
     comparison = Comparison(wanted)
     for t in range(len(b.labels)):
         comparison.push(_frame(a, b, t, wanted))
@@ -130,11 +135,14 @@ def _only(scores: Scores, names: Sequence[str], metrics: Sequence[str]) -> Score
     A group may lack some of its figures, but a figure asked for by its own name must be there.
     """
     for metric in metrics:
-        name = next((n for n in names if n.lower() == metric.strip().lower()), None)
-        if name is not None and name not in scores:
-            group = CATALOGUE[name].group
-            why = scores.absent.get(group) or _needs(name)
-            raise SettingsError(f"{name} cannot be had here: {why}.")
+        asked = chosen([metric])
+        if len(asked) == 1 and asked[0] not in scores:
+            why = scores.absent.get(CATALOGUE[asked[0]].group) or _needs(asked[0])
+            raise SettingsError(f"{asked[0]} cannot be had here: {why}.")
+    if not any(name in scores for name in names):
+        raise SettingsError(
+            f"None of these figures can be had here: {'; '.join(dict.fromkeys(scores.absent.values()))}."
+        )
     return scores.only(names)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -159,7 +160,9 @@ CATALOGUE: dict[str, Entry] = {**_challenge(), **_over_time(), **_objects(), **_
 
 
 def chosen(metrics: Sequence[str]) -> tuple[str, ...]:
-    """Names of the figures that were asked for: by name, by group, or `all`; case does not matter.
+    """Names of the figures that were asked for: by name, by group, or `all`.
+
+    Case does not matter, and `F1@0.5` is `F1@0.50`.
 
     Raises
     ------
@@ -169,7 +172,7 @@ def chosen(metrics: Sequence[str]) -> tuple[str, ...]:
     by_name = {name.lower(): name for name in CATALOGUE}
     out: dict[str, None] = {}
     for metric in metrics:
-        key = metric.strip().lower()
+        key = re.sub(r"@(\d*\.\d+)", lambda found: f"@{float(found[1]):.2f}", metric.strip().lower())
         if key == "all":
             out |= dict.fromkeys(CATALOGUE)
         elif key in GROUPS:

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.sparse import coo_array, csr_array
-from scipy.sparse.csgraph import connected_components
+from scipy.sparse import csr_array
 
 from unfade.score.matches import Ints, Matches, Side
 
@@ -129,9 +128,8 @@ def idf1(seen: Association) -> float:
 
 def _assigned(seen: Association) -> int:
     """Largest number of matches that pairs of tracks, one to one, can hold."""
-    rows, columns = len(seen.missed), len(seen.spare)
-    link = coo_array((np.ones(len(seen.n)), (seen.truth, rows + seen.result)), (rows + columns, rows + columns))
-    _, part = connected_components(link, directed=False)
+    rows = len(seen.missed)
+    part = connected(seen.truth, rows + seen.result, rows + len(seen.spare))
     order = np.argsort(part[seen.truth], kind="stable")
     starts = np.flatnonzero(np.diff(part[seen.truth][order], prepend=-1))
     best = 0
@@ -142,6 +140,20 @@ def _assigned(seen: Association) -> int:
         gain[a, b] = seen.n[group]
         best += int(gain.max()) if 1 in gain.shape else _best_pairing(gain)
     return best
+
+
+def connected(a: Ints, b: Ints, size: int) -> Ints:
+    """Which part each of 0..size-1 belongs to, `(size,)`, if every `a[k]` and `b[k]` belong together."""
+    part = np.arange(size)
+    while True:
+        lower = part.copy()
+        np.minimum.at(lower, part[a], part[b])
+        np.minimum.at(lower, part[b], part[a])
+        while np.any(lower[lower] != lower):
+            lower = lower[lower]
+        if np.array_equal(lower[part], part):
+            return part
+        part = lower[part]
 
 
 def _best_pairing(gain: Ints) -> int:
