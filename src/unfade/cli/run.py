@@ -58,10 +58,10 @@ Gap = Annotated[
 ]
 RingGap = Annotated[
     float | None,
-    typer.Option(metavar="PX", help="Space between nucleus and cytoplasm ring (1).", rich_help_panel=RESULT),
+    typer.Option(metavar="PX", help="Space between nucleus and cytoplasm ring (2).", rich_help_panel=RESULT),
 ]
 RingWidth = Annotated[
-    float | None, typer.Option(metavar="PX", help="Width of the cytoplasm ring (5).", rich_help_panel=RESULT)
+    float | None, typer.Option(metavar="PX", help="Width of the cytoplasm ring (4).", rich_help_panel=RESULT)
 ]
 Background = Annotated[
     str | None,

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from unfade.measure.regions import Floats, Groups, Ints
 from unfade.measure.settings import MeasureSettings
 
+_ROUNDS = 6  # of taking haze off; each leaves at most haze / (1 - haze) of the error before
+
 
 class Intensity(NamedTuple):
     """Intensities of each group, `(N,)` each; NaN for empty groups, and where a pixel is NaN."""
@@ -29,6 +31,24 @@ def background_of(channel: NDArray[Any], settings: MeasureSettings) -> float:
     if settings.background == "percentile":
         return float(np.percentile(channel, settings.background_percentile)) if channel.size else 0.0
     return 0.0
+
+
+def without_haze(channel: NDArray[Any], settings: MeasureSettings) -> NDArray[Any]:
+    """One channel `(Y, X)` without the light out of focus, or as it is where its share is 0.
+
+    The image is modelled as `(1 - haze) * sharp + haze * blurred(sharp)` and solved for the sharp part by repeated
+    substitution; an offset of the camera passes through unchanged.
+    """
+    if settings.haze == 0:
+        return channel
+    from scipy import ndimage
+
+    seen = channel.astype(np.float32)
+    sharp: NDArray[Any] = seen
+    for _ in range(_ROUNDS):
+        blurred = ndimage.gaussian_filter(sharp, settings.haze_px, mode="nearest")
+        sharp = (seen - settings.haze * blurred) / (1 - settings.haze)
+    return sharp
 
 
 def intensities(channel: NDArray[Any], groups: Groups) -> Intensity:

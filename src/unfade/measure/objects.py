@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from unfade.errors import ChannelError, ShapeError
 from unfade.measure import columns
-from unfade.measure.intensity import background_of, intensities
+from unfade.measure.intensity import background_of, intensities, without_haze
 from unfade.measure.regions import Groups, Regions
 from unfade.measure.rings import rings
 from unfade.measure.settings import MeasureSettings
 from unfade.records import Calibration, Image, Kind, LabelImage
 
-VERSION = 2  # rises when the same settings give other values
+VERSION = 3  # rises when the same settings give other values
 
 Confidence = Mapping[int, float] | NDArray[Any] | None
 
@@ -70,6 +70,7 @@ class ObjectMeasurer:
         self.kind: Kind = kind
         self.suffixes = columns.suffixes([name for _, name in self.channels])
         self._ring = settings.ring_px(calibration)
+        self._inset = settings.inset_px(calibration)
         self._types = columns.column_types(self.suffixes, calibration, settings.background != "none")
 
     def start(self) -> Tally:
@@ -92,8 +93,10 @@ class ObjectMeasurer:
         count = len(regions)
         ring = rings(regions.place[1:-1, 1:-1], count, *self._ring) if self.kind == "nucleus" else _nothing(count)
         values = self._place(frame, regions) | self._shape(regions, ring)
+        core = regions.core(self._inset) if self.kind == "nucleus" else regions.groups
         for (index, _), name in zip(self.channels, self.suffixes, strict=True):
-            values |= {f"{part}_{name}": v for part, v in self._intensity(frame.image[index], regions, ring).items()}
+            found = self._intensity(frame.image[index], regions, core, ring)
+            values |= {f"{part}_{name}": v for part, v in found.items()}
         empty = int((ring.count == 0).sum()) if self.kind == "nucleus" else 0
         state = replace(
             state, frames=state.frames + 1, objects=state.objects + count, empty_rings=state.empty_rings + empty
@@ -162,7 +165,8 @@ class ObjectMeasurer:
             values |= {f"{name}_um2": surface[f"{name}_px"] * side**2 for name in columns.AREAS}
         return values
 
-    def _intensity(self, channel: NDArray[Any], regions: Regions, ring: Groups) -> dict[str, Any]:
+    def _intensity(self, channel: NDArray[Any], regions: Regions, core: Groups, ring: Groups) -> dict[str, Any]:
+        channel = without_haze(channel, self.settings)
         off = background_of(channel, self.settings)
         inside, around = intensities(channel, regions.groups), intensities(channel, ring)
         values = {
@@ -176,7 +180,8 @@ class ObjectMeasurer:
             "background": np.full(len(regions), off),
         }
         part = self.settings.ratio
-        above, below = values[part], values[f"ring_{part}"]
+        middle = inside if core is regions.groups else intensities(channel, core)
+        above, below = getattr(middle, part) - off, values[f"ring_{part}"]
         values["ratio"] = np.divide(above, below, out=np.full_like(above, np.nan), where=below > 0)
         return values
 

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.ndimage import gaussian_filter
 
 from unfade.errors import ChannelError, SettingsError, ShapeError
 from unfade.measure import Frame, MeasureSettings, ObjectMeasurer, Tally
@@ -94,6 +95,42 @@ def test_intensities_by_hand_with_each_background() -> None:
     low = measure(square(), image, background="percentile", background_percentile=50.0).iloc[0]
     assert (low["background_c0"], low["mean_c0"], low["ring_mean_c0"]) == (10, 30, 0)
     assert math.isnan(low["ratio_c0"])  # nothing left in the ring to divide by
+
+
+def test_the_ratio_is_that_of_the_core() -> None:
+    labels = np.zeros((30, 30), np.int32)
+    labels[5:16, 5:16] = 3
+    labels[5:16, 16:25] = 4  # a neighbour's pixels are outside too
+    labels[25:28, 5:9] = 9  # nothing of it lies deep
+    image = np.full((1, 30, 30), 10, np.uint16)
+    image[0, labels > 0] = 20
+    image[0, 7:14, 7:14] = 50  # 2 px within
+    whole = measure(labels, image, nucleus_inset=0.0, ring_gap=0.0).set_index("track")
+    core = measure(labels, image, nucleus_inset=2.0, ring_gap=0.0).set_index("track")
+    assert whole.loc[3, "ratio_c0"] == pytest.approx((49 * 50 + 72 * 20) / 121 / 10)
+    assert core.loc[3, "ratio_c0"] == 5
+    assert core.loc[4, "ratio_c0"] == 2
+    assert core.loc[9, "ratio_c0"] == 2
+    assert core["mean_c0"].tolist() == whole["mean_c0"].tolist()
+    cut = np.zeros((9, 9), np.int32)
+    cut[0:5, 0:9] = 1  # goes on beyond the edges
+    bright = np.full((1, 9, 9), 10, np.uint16)
+    bright[0, 0:3] = 40
+    assert measure(cut, bright, nucleus_inset=2.0, ring_gap=0.0).loc[0, "ratio_c0"] == 4
+
+
+def test_haze_that_is_known_is_taken_off() -> None:
+    labels = np.zeros((60, 60), np.int32)
+    labels[20:40, 20:40] = 1
+    sharp = np.where(labels > 0, 40.0, 10.0) + 5
+    seen = 0.8 * sharp + 0.2 * gaussian_filter(sharp, 6, mode="nearest")
+    hazy = measure(labels, seen[None].astype(np.float32), background="constant", background_value=5.0)
+    clear = measure(
+        labels, seen[None].astype(np.float32), background="constant", background_value=5.0, haze=0.2, haze_px=6.0
+    )
+    assert hazy.loc[0, "ratio_c0"] < 3.5
+    assert clear.loc[0, "ratio_c0"] == pytest.approx(4, rel=1e-3)
+    assert clear.loc[0, "mean_c0"] == pytest.approx(40, rel=1e-3)
 
 
 def test_background_is_that_of_each_channel() -> None:
