@@ -62,7 +62,7 @@ class LabelWriter:
                 _create(self._part, shape, self.kinds, calibration)
                 write_json(self._part / _IDENTITY, identity)
             self._done = self._recover()
-            self._arrays = {k: zarr.open_array(self._part / "labels" / k / "0", mode="r+") for k in self.kinds}
+            self._arrays = {k: _opened(self._part, k) for k in self.kinds}
 
     @property
     def done(self) -> frozenset[int]:
@@ -86,9 +86,24 @@ class LabelWriter:
                 raise ShapeError(f"Labels of frame {t} are {image.shape} {image.dtype}, not {self.shape[1:]} integers.")
             with guarded(self.path):
                 self._arrays[kind][t] = np.asarray(image, np.int32)
+        self.written(t)
+
+    @property
+    def part(self) -> Path:
+        """The unfinished store, for `write_frame` in other processes."""
+        return self._part
+
+    def written(self, *frames: int) -> None:
+        """Note that frames are complete, whoever wrote them.
+
+        Raises
+        ------
+        OutputError
+            If the disk is full or the like.
+        """
         with guarded(self.path), (self._part / _JOURNAL).open("a", encoding="ascii", newline="\n") as journal:
-            journal.write(f"{t}\n")
-        self._done.add(t)
+            journal.write("".join(f"{t}\n" for t in frames))
+        self._done.update(frames)
 
     def read(self, t: int, kind: Kind = "nucleus") -> LabelImage:
         """A frame that was written, `(Y, X)` int32."""
@@ -129,6 +144,23 @@ class LabelWriter:
         done = {int(line) for line in text.split("\n")[:-1]}
         path.write_text("".join(f"{t}\n" for t in sorted(done)), encoding="ascii", newline="\n")
         return done
+
+
+def write_frame(part: Path, t: int, image: LabelImage, kind: Kind = "nucleus") -> None:
+    """Write frame `t` of the unfinished store of a `LabelWriter`; a frame's chunks are its own, so any process may.
+
+    Raises
+    ------
+    OutputError
+        If the disk is full or the like.
+    """
+    with guarded(part):
+        _opened(part, kind)[t] = np.asarray(image, np.int32)
+
+
+def _opened(part: Path, kind: Kind) -> zarr.Array[Any]:
+    """The array of one kind; chunks without objects are written too, so that an empty frame is known to be there."""
+    return zarr.open_array(part / "labels" / kind / "0", mode="r+", config={"write_empty_chunks": True})
 
 
 def _plain(calibration: Calibration) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import unfade
 from unfade.data.outputs import PART, guarded, remove, write_json
 from unfade.data.reading import is_zarr
 from unfade.errors import OutputError, UnfadeError, UnreadableFileError
+from unfade.pipeline.locking import NAME as LOCK
 
 MANIFEST = 1  # version of the manifest's layout
 STAGES = ("segment", "link", "measure", "report")
@@ -107,9 +108,22 @@ class RunFolder:
         write_json(self.manifest, dict(values))
 
     def complete(self) -> bool:
-        """Whether every stage of the run is complete."""
-        stages = self.read_manifest().get("stages", {})
-        return all(stages.get(name, {}).get("complete", False) for name in STAGES)
+        """Whether every stage of the run is complete; one that makes no report has a stage less."""
+        found = self.read_manifest()
+        stages = found.get("stages", {})
+        wanted = [name for name in STAGES if name != "report" or found.get("reported", True)]
+        return all(stages.get(name, {}).get("complete", False) for name in wanted)
+
+    def check_place(self) -> None:
+        """Refuse a place that is a file.
+
+        Raises
+        ------
+        OutputError
+            If it is one.
+        """
+        if self.root.exists() and not self.root.is_dir():
+            raise OutputError(f"{self.root} is a file; give the name of a folder.")
 
     def claim(self, input_hash: str) -> dict[str, Any]:
         """Give the manifest of an earlier run of the same input, or an empty one if the folder is free.
@@ -117,10 +131,8 @@ class RunFolder:
         Raises
         ------
         OutputError
-            If the folder belongs to another movie, holds something that is no run, or is a file.
+            If the folder belongs to another movie, or holds something that is no run.
         """
-        if self.root.exists() and not self.root.is_dir():
-            raise OutputError(f"{self.root} is a file; give the name of a folder.")
         found = self.read_manifest()
         if found:
             if found["input"].get("hash") != input_hash:
@@ -129,6 +141,8 @@ class RunFolder:
             return found
         with guarded(self.root):
             inside = {p.name for p in self.root.iterdir()} if self.root.is_dir() else set()
+            if {p.name for p in self.work.glob("*")} <= {LOCK}:
+                inside -= {self.work.name}
         if inside - {self.manifest.name + PART}:  # a start that was killed leaves that name alone
             raise OutputError(f"{self.root} is not empty and holds no run; choose another folder.")
         return {}

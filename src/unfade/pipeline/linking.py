@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from unfade.data.labelstore import LabelWriter
 from unfade.data.outputs import PART, remove
@@ -45,24 +47,38 @@ def seen_labels(folder: Path, count: int) -> Iterator[LabelImage]:
 
 def as_tracks(frames: Iterator[LabelImage], lineage: Lineage, count: int) -> Iterator[LabelImage]:
     """Label images whose values are track ids; objects without a track are left out."""
+    for labels, (old, new) in zip(frames, by_frame(lineage, count), strict=True):
+        yield remap(labels, old, new)
+
+
+def by_frame(lineage: Lineage, count: int) -> list[tuple[NDArray[np.int32], NDArray[np.int32]]]:
+    """Of each frame the labels of its objects and the tracks they belong to."""
     order = np.argsort(lineage.frame, kind="stable")
     bounds = np.searchsorted(lineage.frame[order], np.arange(count + 1))
-    for t, labels in enumerate(frames):
-        nodes = order[bounds[t] : bounds[t + 1]]
-        yield remap(labels, lineage.label[nodes], lineage.track[nodes])
+    nodes = [order[a:b] for a, b in pairwise(bounds)]
+    return [(lineage.label[n], lineage.track[n]) for n in nodes]
 
 
 def write_track_labels(
     path: Path, frames: Iterator[LabelImage], shape: tuple[int, int, int], lineage: Lineage, calibration: Calibration
 ) -> None:
     """Write label images whose values are track ids, complete or not at all."""
+    with label_store(path, shape, calibration) as writer:
+        for t, image in enumerate(as_tracks(frames, lineage, shape[0])):
+            writer.write(t, image)
+
+
+@contextmanager
+def label_store(path: Path, shape: tuple[int, int, int], calibration: Calibration) -> Iterator[LabelWriter]:
+    """A new store of label images; a failure inside the block leaves nothing of it."""
+    part = path.with_name(path.name + PART)
     try:
+        remove(part)  # of a run that was killed: its frames may be of other tracks
         with LabelWriter(path, shape, calibration=calibration) as writer:
-            for t, image in enumerate(as_tracks(frames, lineage, shape[0])):
-                writer.write(t, image)
+            yield writer
     except BaseException:
         with suppress(OSError):
-            remove(path.with_name(path.name + PART))
+            remove(part)
         raise
 
 

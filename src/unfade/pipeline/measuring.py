@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -21,30 +21,52 @@ from unfade.records import Labels, Lineage, Movie, Table
 Progress = Callable[[str, int, int], None]
 
 
+class Measured(NamedTuple):
+    """What one frame gave."""
+
+    rows: list[pd.DataFrame]
+    objects: int
+    empty_rings: int
+
+
+def measurer(movie: Movie, channels: tuple[int, ...], settings: MeasureSettings) -> ObjectMeasurer:
+    """The stage that measures some channels of a movie at its own resolution."""
+    return ObjectMeasurer(settings, tuple((c, movie.channels[c]) for c in channels), movie.calibration)
+
+
+def measured(folder: RunFolder, movie: Movie, stage: ObjectMeasurer, frames: Iterable[int]) -> Iterator[Measured]:
+    """Every object of some frames of a run whose objects are linked."""
+    lineage, labels = read_lineage(folder.lineage), open_labels(folder.labels)
+    order = np.argsort(lineage.frame, kind="stable")
+    bounds = np.searchsorted(lineage.frame[order], np.arange(len(movie) + 1))
+    for t in frames:
+        nodes = order[bounds[t] : bounds[t + 1]]
+        item = (t, movie.frame(t), labels.frame(t), *_doubts(folder, lineage, t, nodes))
+        state, rows = stage.push(stage.start(), item)
+        yield Measured(rows, state.objects, state.empty_rings)
+
+
 def measure_into(
     folder: RunFolder,
     movie: Movie,
     channels: tuple[int, ...],
     settings: MeasureSettings,
     progress: Progress | None = None,
+    found: Iterable[Measured] | None = None,
 ) -> dict[str, Any]:
-    """Measure every object of every frame at the movie's own resolution, then every track; give counts."""
-    lineage, labels = read_lineage(folder.lineage), open_labels(folder.labels)
-    stage = ObjectMeasurer(settings, tuple((c, movie.channels[c]) for c in channels), movie.calibration)
-    state = stage.start()
-    order = np.argsort(lineage.frame, kind="stable")
-    bounds = np.searchsorted(lineage.frame[order], np.arange(len(movie) + 1))
+    """Write the tables of objects and tracks; give counts. `found` holds all frames if others have measured them."""
+    stage, count = measurer(movie, channels, settings), len(movie)
+    objects = empty_rings = 0
     with TableWriter(folder.objects.with_suffix(""), Table(stage.empty_table(), stage.units())) as writer:
-        for t in range(len(movie)):
-            nodes = order[bounds[t] : bounds[t + 1]]
-            state, rows = stage.push(state, (t, movie.frame(t), labels.frame(t), *_doubts(folder, lineage, t, nodes)))
-            for part in rows:
+        for t, one in enumerate(measured(folder, movie, stage, range(count)) if found is None else found):
+            for part in one.rows:
                 writer.append(part)
+            objects, empty_rings = objects + one.objects, empty_rings + one.empty_rings
             if progress is not None:
-                progress("measure", t + 1, len(movie))
-    tracks = track_table(read_summary(folder), lineage.tracks(), movie.calibration)
+                progress("measure", t + 1, count)
+    tracks = track_table(read_summary(folder), read_lineage(folder.lineage).tracks(), movie.calibration)
     write_table(folder.tracks, tracks)
-    return {"objects": state.objects, "empty_rings": state.empty_rings, "ratios": [list(r) for r in stage.ratios()]}
+    return {"objects": objects, "empty_rings": empty_rings, "ratios": [list(r) for r in stage.ratios()]}
 
 
 def read_summary(folder: RunFolder) -> pd.DataFrame:

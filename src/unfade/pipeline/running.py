@@ -3,27 +3,40 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from unfade.data import open_movie
 from unfade.data.mapstore import write_maps
-from unfade.data.outputs import guarded
+from unfade.data.outputs import guarded, recover
 from unfade.errors import SettingsError
 from unfade.measure import VERSION as MEASURE_VERSION
-from unfade.pipeline import linking, measuring, reporting, segmenting
+from unfade.pipeline import linking, measuring, reporting, segmenting, units
 from unfade.pipeline.folder import MANIFEST, RunFolder, content_hash, key_of, versions
+from unfade.pipeline.locking import locked
+from unfade.pipeline.opening import open_model
+from unfade.pipeline.reasons import changed, why_again
 from unfade.pipeline.settings import RunSettings
-from unfade.predict.engine import Stage
-from unfade.records import Movie
+from unfade.records import Lineage, Movie
 from unfade.registry import load
+from unfade.scale.pool import Here, Pool
 from unfade.settings import read_toml, write_toml
 
 Progress = Callable[[str, int, int], None]
 PARTS = ("total", "data", "model")  # channels of the uncertainty map
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a run is carried out; nothing here changes its results."""
+
+    pool: Pool | None = None  # workers for frames, labels and measurements; none: all here
+    tell: Callable[[str], None] | None = None  # hears in words why a stage is done again
+    kept: bool = False  # and which stages are kept
+    report: bool = True  # whether the page for people is made
 
 
 @dataclass
@@ -37,13 +50,17 @@ class Job:
     measured: tuple[int, ...]
     manifest: dict[str, Any]
     progress: Progress | None = None
+    way: Way = Way()
+    changes: tuple[str, ...] = ()  # against the manifest of the earlier run
 
     def stage(self, name: str, key: str, outputs: tuple[Path, ...], work: Callable[[], dict[str, Any]]) -> None:
         """Do a stage unless it is complete under the same key and its outputs are there."""
         stages = self.manifest["stages"]
-        done = stages.get(name)
-        if done is not None and done.get("complete") and done["key"] == key and all(p.exists() for p in outputs):
+        done, missing = stages.get(name), [p for p in outputs if not p.exists()]
+        if done is not None and done.get("complete") and done["key"] == key and not missing:
+            self._say(f"{name} is kept" if self.way.kept else None)
             return
+        self._say(why_again(name, done, key, missing, self.changes))
         stages[name] = {"key": key, "complete": False}
         self.folder.write_manifest(self.manifest)
         began = time.perf_counter()
@@ -52,19 +69,25 @@ class Job:
         stages[name] = {"key": key, "complete": True, "seconds": round(time.perf_counter() - began, 3), **facts}
         self.folder.write_manifest(self.manifest)
 
+    def _say(self, text: str | None) -> None:
+        if text is not None and self.way.tell is not None:
+            self.way.tell(f"{text}.")
 
-def run(source: Path, out: Path, settings: RunSettings, progress: Progress | None = None) -> RunFolder:
+
+def run(
+    source: Path, out: Path, settings: RunSettings, progress: Progress | None = None, way: Way = Way()
+) -> RunFolder:
     """Movie to labels, tracks, measurements and report in the folder `out`; goes on where an earlier run stopped.
 
     A new run that fails leaves nothing, unless a stage is complete already; results of an earlier run stay as they are
-    until the same stage has new ones.
+    until the same stage has new ones. Two runs cannot be in one folder at the same time.
 
     Raises
     ------
     InputError, WeightsError, SettingsError, DeviceError
         Before anything is written, where that can be known beforehand.
     OutputError
-        If the folder belongs to another movie, cannot be written, or the disk is full.
+        If the folder belongs to another movie or is in use by another run, cannot be written, or the disk is full.
     """
     movie = open_movie(source, settings.input.read)
     channel = movie.channel(settings.input.segment_channel)
@@ -73,38 +96,44 @@ def run(source: Path, out: Path, settings: RunSettings, progress: Progress | Non
     settings.measure.ring_px(movie.calibration)
     load("linkers", settings.link.linker)
     folder, identity = RunFolder(out), content_hash(source)
-    earlier = folder.claim(identity)
-    system, weights = segmenting.open_system(settings.system)
-    predictor = segmenting.open_predictor(system, weights, settings.predict)
-    others = tuple(w.sha256 for w in segmenting.open_members(system, weights, settings.predict))
-    model = (settings.system.name, system.settings.plain(), weights.sha256, *others)
-    diameter = _diameter(earlier, predictor, movie, channel, settings, model)
-    settings = settings.changed(input=settings.input.changed(path=str(source.resolve())).plain())
-    manifest = {
-        "manifest": MANIFEST,
-        "input": {
-            "path": str(source),
-            "hash": identity,
-            "shape": list(movie.shape),
-            "channels": list(movie.channels),
-            "pixel_um": movie.calibration.pixel_um,
-            "interval_s": movie.calibration.interval_s,
-        },
-        "versions": versions(),
-        "settings": settings.plain(),
-        "system": {"name": settings.system.name, "settings": system.settings.plain()},
-        "weights": {"name": weights.name, "sha256": weights.sha256},
-        "diameter": diameter,
-        "device": str(predictor.device),
-        "seed": 0,
-        "notes": earlier.get("notes", []),
-        "stages": earlier.get("stages", {}),
-    }
-    job = Job(folder, settings, movie, channel, measured, manifest, progress)
-    with folder.undone():
-        _stages(job, segmenting.open_stage(predictor, movie, channel, float(diameter["zoom"])), identity)
-        _write_settings(folder, settings)
+    folder.check_place()
+    with locked(folder.root, folder.work):
+        earlier = folder.claim(identity)
+        with guarded(folder.labels):
+            recover(folder.labels)
+        unit = units.Run(source.resolve(), settings, folder.root.resolve(), channel)
+        ready = next(iter((way.pool or Here()).map(units.prepare, [(unit, earlier)])))
+        settings = settings.changed(input=settings.input.changed(path=str(source.resolve())).plain())
+        manifest = {
+            "manifest": MANIFEST,
+            "input": {"path": str(source), "hash": identity, **_described(movie)},
+            "versions": versions(),
+            "settings": settings.plain(),
+            "system": {"name": settings.system.name, "settings": ready.system},
+            "weights": dict(zip(("name", "sha256"), ready.weights, strict=True)),
+            "diameter": ready.diameter,
+            "device": ready.device,
+            "seed": 0,
+            "notes": earlier.get("notes", []),
+            "stages": earlier.get("stages", {}),
+            "reported": way.report or earlier.get("reported", False),
+        }
+        changes = tuple(changed(earlier, manifest)) if earlier else ()
+        job = Job(folder, settings, movie, channel, measured, manifest, progress, way, changes)
+        with folder.undone():
+            _stages(job, replace(unit, zoom=float(ready.diameter["zoom"])), ready)
+            _write_settings(folder, settings)
     return folder
+
+
+def _described(movie: Movie) -> dict[str, Any]:
+    """What the manifest says of the movie."""
+    return {
+        "shape": list(movie.shape),
+        "channels": list(movie.channels),
+        "pixel_um": movie.calibration.pixel_um,
+        "interval_s": movie.calibration.interval_s,
+    }
 
 
 def write_uncertainty(folder: RunFolder, movie: Movie) -> None:
@@ -124,44 +153,31 @@ def _write_settings(folder: RunFolder, settings: RunSettings) -> None:
         write_toml(folder.settings, settings.plain())
 
 
-def _diameter(
-    earlier: dict[str, Any], predictor: Any, movie: Movie, channel: int, settings: RunSettings, model: tuple[Any, ...]
-) -> dict[str, Any]:
-    """Diameter and zoom with the key of all that decides the objects; those of an earlier run under it are kept."""
-    read = settings.input.read.changed(pixel_um=None, interval_s=None).plain()  # calibration moves no pixel
-    how = {**settings.predict.plain(), "device": str(predictor.device)}
-    key = key_of(channel, read, how, model)
-    known = earlier.get("diameter")
-    if known is not None and known.get("key") == key:
-        return dict(known)
-    return {**vars(segmenting.find_diameter(predictor, movie, channel, settings.predict)), "key": key}
-
-
-def _stages(job: Job, stage: Stage, identity: str) -> None:
+def _stages(job: Job, unit: units.Run, ready: units.Prepared) -> None:
     folder, settings, movie = job.folder, job.settings, job.movie
-    count, shape = len(movie), (len(movie), *movie.shape[2:])
-    seen = key_of(segmenting.VERSION, identity, job.manifest["diameter"]["key"])
+    count = len(movie)
+    seen = key_of(segmenting.VERSION, job.manifest["input"]["hash"], ready.diameter["key"])
     linked = key_of(linking.VERSION, seen, settings.link.plain(), movie.calibration)
     chosen = [(c, movie.channels[c]) for c in job.measured]
     counted = key_of(MEASURE_VERSION, linked, settings.measure.plain(), chosen)
     shown = key_of(reporting.VERSION, counted)
 
     def segment() -> dict[str, Any]:
-        segmenting.segment_into(folder.instances, movie, stage, seen, job.progress)
+        seconds = _segment(job, unit, ready, seen)
         if settings.predict.uncertainty is not None:
             write_uncertainty(folder, movie)
-        return {"network_seconds": round(stage.seconds, 3)}
+        return {"network_seconds": round(seconds, 3)}
 
     def link() -> dict[str, Any]:
         frames = linking.seen_labels(folder.instances, count)
         lineage = linking.link_frames(frames, count, settings.link, job.progress)
-        frames = linking.seen_labels(folder.instances, count)
-        linking.write_track_labels(folder.labels, frames, shape, lineage, movie.calibration)
+        _write_labels(job, lineage)
         linking.write_lineage(folder.lineage, lineage)
         return {"tracks": len(lineage.tracks()), "objects": len(lineage.frame)}
 
     def measure() -> dict[str, Any]:
-        return measuring.measure_into(folder, movie, job.measured, settings.measure, job.progress)
+        found = None if job.way.pool is None else _measured(job, unit, job.way.pool)
+        return measuring.measure_into(folder, movie, job.measured, settings.measure, job.progress, found)
 
     def report() -> dict[str, Any]:
         job.manifest["notes"] = reporting.notes_of(movie, job.manifest)
@@ -173,4 +189,60 @@ def _stages(job: Job, stage: Stage, identity: str) -> None:
     job.stage("segment", seen, tuple(found), segment)
     job.stage("link", linked, (folder.labels, folder.lineage), link)
     job.stage("measure", counted, tuple(folder.tables()), measure)
-    job.stage("report", shown, (folder.report,), report)
+    if job.way.report:
+        job.stage("report", shown, (folder.report,), report)
+
+
+def _segment(job: Job, unit: units.Run, ready: units.Prepared, key: str) -> float:
+    """Objects of all frames; give the seconds spent in the network."""
+    folder, pool = job.folder.instances, job.way.pool
+    if pool is None:
+        stage = segmenting.open_stage(open_model(unit.settings).engine, job.movie, job.channel, unit.zoom)
+        segmenting.segment_into(folder, job.movie, stage, key, job.progress)
+        return stage.seconds
+    segmenting.begin(folder, key)
+    gaps = segmenting.gaps(folder, len(job.movie), ready.memory)
+    if ready.parts > 1:
+        frames = [t for first, stop in gaps for t in range(first, stop)]
+        tiles = [units.Tile(unit, t, k) for t in frames for k in range(ready.parts)]
+        _follow(job, "tiles", pool.map(units.find_tile, tiles), len(tiles))
+        joins = [units.Range(unit, t, t + 1) for t in frames]
+        _follow(job, "segment", pool.map(units.join_tiles, joins), len(joins))
+        return 0.0
+    work = [units.Range(unit, *pair) for pair in units.ranges(gaps, pool.workers, ready.memory)]
+    seconds: list[float] = _follow(job, "segment", pool.map(units.segment_range, work), len(work))
+    return sum(seconds)
+
+
+def _follow(job: Job, name: str, results: Iterator[Any], total: int) -> list[Any]:
+    """All results, with progress as they come."""
+    found = []
+    for result in results:
+        found.append(result)
+        if job.progress is not None:
+            job.progress(name, len(found), total)
+    return found
+
+
+def _write_labels(job: Job, lineage: Lineage) -> None:
+    """Label images whose values are track ids, complete or not at all; workers write them into the store's chunks."""
+    folder, movie, pool = job.folder, job.movie, job.way.pool
+    count, shape = len(movie), (len(movie), *movie.shape[2:])
+    if pool is None:
+        frames = linking.seen_labels(folder.instances, count)
+        linking.write_track_labels(folder.labels, frames, shape, lineage, movie.calibration)
+        return
+    ids = linking.by_frame(lineage, count)
+    with linking.label_store(folder.labels, shape, movie.calibration) as writer:
+        work = [
+            units.Names(writer.part.resolve(), folder.instances.resolve(), a, *zip(*ids[a:b], strict=True))
+            for a, b in units.ranges([(0, count)], pool.workers, 0)
+        ]
+        for unit, stop in zip(work, pool.map(units.name_range, work), strict=True):
+            writer.written(*range(unit.first, stop))
+
+
+def _measured(job: Job, unit: units.Run, pool: Pool) -> Iterator[measuring.Measured]:
+    work = [(units.Range(unit, *pair), job.measured) for pair in units.ranges([(0, len(job.movie))], pool.workers, 0)]
+    for part in pool.map(units.measure_range, work):
+        yield from part

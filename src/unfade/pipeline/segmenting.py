@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unfade.data import check_frame
-from unfade.data.outputs import guarded, write_text
+from unfade.data.outputs import guarded, remove, write_text
 from unfade.errors import SettingsError, WeightsError
 from unfade.ops.device import pick_device
 from unfade.ops.normalise import PooledLevels
@@ -25,6 +25,7 @@ from unfade.weights.catalogue import Weights, load_weights
 
 Progress = Callable[[str, int, int], None]
 VERSION = 1  # rises when the same settings would give other objects
+PARTS = "parts"  # folder of what was found in parts of huge frames
 STEPS = 255  # of the uncertainty maps that are kept
 FIELDS = ("shape", "frame", "id", "kind", "box", "runs", "offset", "score", "u_total", "u_data", "u_model")
 
@@ -139,6 +140,7 @@ def begin(folder: Path, key: str) -> None:
         if not mark.is_file() or mark.read_text(encoding="utf-8") != key:
             for old in folder.glob("*.npz"):
                 old.unlink()
+            remove(folder / PARTS)
             write_text(mark, key)
 
 

@@ -1,0 +1,178 @@
+"""The work of a run in units that any process can do: what a unit needs goes in, whole files or small records come out.
+
+A unit may be done twice, when a worker died: it writes the same files again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unfade.data import check_frame
+from unfade.data.labelstore import write_frame
+from unfade.data.outputs import remove
+from unfade.ops.relabel import remap
+from unfade.pipeline import measuring, segmenting
+from unfade.pipeline.folder import RunFolder, key_of
+from unfade.pipeline.opening import open_known, open_model
+from unfade.pipeline.settings import RunSettings
+from unfade.predict.frames import FramePredictor
+from unfade.predict.stitched import Part, find_part, joined, parts_of
+from unfade.records import Instances, Movie
+
+
+@dataclass(frozen=True)
+class Run:
+    """What every unit of a run shares."""
+
+    source: Path
+    settings: RunSettings
+    root: Path
+    channel: int = 0
+    zoom: float = 1.0
+
+    @property
+    def folder(self) -> RunFolder:
+        """Where it writes."""
+        return RunFolder(self.root)
+
+    def movie(self) -> Movie:
+        """The movie, opened once per process."""
+        return open_known(self.source, self.settings.input.read)
+
+
+class Prepared(NamedTuple):
+    """What has to be known of the model before the first frame is segmented."""
+
+    system: dict[str, Any]  # settings
+    weights: tuple[str, str]  # name and hash
+    diameter: dict[str, Any]
+    device: str
+    memory: int | None  # of the stage
+    parts: int  # that every frame is taken in
+
+
+class Range(NamedTuple):
+    """Frames `first` to `stop - 1` of a run."""
+
+    run: Run
+    first: int
+    stop: int
+
+
+class Tile(NamedTuple):
+    """One part of one frame of a run."""
+
+    run: Run
+    frame: int
+    part: int
+
+
+class Names(NamedTuple):
+    """Frames of a label store that get their track ids."""
+
+    store: Path
+    instances: Path
+    first: int
+    labels: Sequence[NDArray[np.int32]]  # ids in each frame
+    tracks: Sequence[NDArray[np.int32]]  # and their tracks
+
+
+def prepare(item: tuple[Run, dict[str, Any]]) -> Prepared:
+    """Open the network and find the diameter, or take that of the earlier run whose manifest is given."""
+    run, earlier = item
+    settings, movie = run.settings, run.movie()
+    model = open_model(settings)
+    read = settings.input.read.changed(pixel_um=None, interval_s=None).plain()  # calibration moves no pixel
+    how = {**settings.predict.plain(), "device": model.engine.device.type}
+    key = key_of(run.channel, read, how, model.identity)
+    diameter = earlier.get("diameter")
+    if diameter is None or diameter.get("key") != key:
+        diameter = {**vars(segmenting.find_diameter(model.engine, movie, run.channel, settings.predict)), "key": key}
+    zoom = float(diameter["zoom"])
+    stage = segmenting.open_stage(model.engine, movie, run.channel, zoom)
+    size = (movie.shape[2], movie.shape[3])
+    alone = isinstance(model.engine, FramePredictor) and stage.memory == 0 and settings.predict.uncertainty is None
+    return Prepared(
+        system=model.system.settings.plain(),
+        weights=(model.weights.name, model.weights.sha256),
+        diameter=dict(diameter),
+        device=model.engine.device.type,
+        memory=stage.memory,
+        parts=len(parts_of(size, model.system.view, zoom)) if alone else 1,
+    )
+
+
+def segment_range(unit: Range) -> float:
+    """Objects of a range of frames, one file each; give the seconds spent in the network."""
+    run, movie = unit.run, unit.run.movie()
+    stage = segmenting.open_stage(open_model(run.settings).engine, movie, run.channel, run.zoom)
+    segmenting.segment_frames(run.folder.instances, movie, stage, (unit.first, unit.stop))
+    return stage.seconds
+
+
+def find_tile(unit: Tile) -> None:
+    """Objects of one part of a huge frame, in a file of their own."""
+    run = unit.run
+    path = _tile_path(run, unit.frame, unit.part)
+    if path.is_file():
+        return
+    engine: Any = open_model(run.settings).engine
+    frame = run.movie().frame(unit.frame)[run.channel : run.channel + 1]
+    check_frame(frame, unit.frame)
+    ends = engine.frame_ends(frame, run.zoom)
+    part = _parts(unit)[unit.part]
+    segmenting.write_instances(path, find_part(frame, part, partial(engine.piece, zoom=run.zoom, ends=ends)))
+
+
+def join_tiles(unit: Range) -> None:
+    """Objects of huge frames from those of their parts, whose files go."""
+    for t in range(unit.first, unit.stop):
+        parts = _parts(Tile(unit.run, t, 0))
+        paths = [_tile_path(unit.run, t, k) for k in range(len(parts))]
+        target = segmenting.frame_path(unit.run.folder.instances, t)
+        if not target.is_file():
+            found: list[Instances] = [segmenting.read_instances(path) for path in paths]
+            segmenting.write_instances(target, joined(found, parts, unit.run.movie().shape[2:]))
+        for path in paths:
+            remove(path)
+
+
+def _parts(unit: Tile) -> list[Part]:
+    run = unit.run
+    return parts_of(run.movie().shape[2:], open_model(run.settings).system.view, run.zoom)
+
+
+def _tile_path(run: Run, frame: int, part: int) -> Path:
+    return run.folder.instances / segmenting.PARTS / f"{frame:06d}-{part:04d}.npz"
+
+
+def name_range(unit: Names) -> int:
+    """Label images of a range of frames with track ids, straight into the store; give the frame after the last."""
+    for k, (label, track) in enumerate(zip(unit.labels, unit.tracks, strict=True)):
+        found = segmenting.read_instances(segmenting.frame_path(unit.instances, unit.first + k))
+        write_frame(unit.store, unit.first + k, remap(found.labels()[0], label, track))
+    return unit.first + len(unit.labels)
+
+
+def measure_range(unit: tuple[Range, tuple[int, ...]]) -> list[measuring.Measured]:
+    """Rows of the objects table of a range of frames."""
+    (run, first, stop), channels = unit
+    movie = run.movie()
+    stage = measuring.measurer(movie, channels, run.settings.measure)
+    return list(measuring.measured(run.folder, movie, stage, range(first, stop)))
+
+
+def ranges(gaps: Sequence[tuple[int, int]], workers: int, memory: int | None) -> list[tuple[int, int]]:
+    """Ranges of frames cut for `workers`: a few for each, none shorter than what its first frame has to repeat."""
+    total = sum(stop - first for first, stop in gaps)
+    if memory is None:
+        return list(gaps)
+    length = max(1, 2 * memory, min(32, -(-total // (4 * workers))))
+    return [(a, min(a + length, stop)) for first, stop in gaps for a in range(first, stop, length)]
