@@ -69,5 +69,11 @@ class Lexy(VoteSystem):
         return slim_unet(len(s.offsets), 5, s.width, s.levels, s.blocks)
 
     def forward(self, network: nn.Module, inputs: Maps, state: Any = None) -> tuple[Maps, Any]:
-        """Logits `{"maps": (B, 1, 5, Y, X)}` of the current frame from a window `{"image": (B, L, 1, Y, X)}`."""
-        return {"maps": network(inputs["image"].flatten(1, 2))[:, None]}, None
+        """Logits `{"maps": (B, 1, 5, Y, X)}` of the current frame from a window `{"image": (B, L, 1, Y, X)}`.
+
+        Where the window is a single frame, the frames of the input are so many windows.
+        """
+        image = inputs["image"]
+        if len(self.settings.offsets) == 1:
+            return {"maps": network(image.flatten(0, 1)).unflatten(0, image.shape[:2])}, None
+        return {"maps": network(image.flatten(1, 2))[:, None]}, None

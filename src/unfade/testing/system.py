@@ -34,11 +34,16 @@ class SystemExam(ABC):
         """The system to examine; called anew for every question."""
 
     def truth(self) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        """Labels `(L, Y, X)` and their image `(L, C, Y, X)` of about unit spread, L = 2."""
-        movie, channels = tiny(), self.system().view.channels
-        frames = [movie.frame(t) for t in range(2)]
-        image = np.stack([frame.image[:channels] for frame in frames]).astype(np.float32)
-        return np.stack([frame.nuclei for frame in frames]), (image - image.mean()) / image.std()
+        """Labels `(L, Y, X)` and their image `(L, C, Y, X)` of about unit spread, L = 2.
+
+        Of a system that sees a window of L frames to find the objects of one, that one's labels `(1, Y, X)`.
+        """
+        movie, view = tiny(), self.system().view
+        window = len(view.offsets) > 1
+        frames = [movie.frame(max(1 + o, 0)) for o in (view.offsets if window else range(-1, 1))]
+        image = np.stack([frame.image[: view.channels] for frame in frames]).astype(np.float32)
+        seen = [movie.frame(1)] if window else frames
+        return np.stack([frame.nuclei for frame in seen]), (image - image.mean()) / image.std()
 
     def activated(self, targets: dict[str, NDArray[np.float32]]) -> NDArray[np.float32]:
         """What a perfect network would hand to `decode`, `(L, K, Y, X)`."""
@@ -76,17 +81,19 @@ class SystemExam(ABC):
 
     def test_outputs_fit_their_inputs(self) -> None:
         system, network = self.fresh()
+        labels, image = self.truth()
+        shape = (1, len(image), system.view.channels, SIDE, SIDE)
         with torch.inference_mode():
-            outputs, _ = system.forward(network.eval(), {"image": torch.zeros(1, 2, system.view.channels, SIDE, SIDE)})
+            outputs, _ = system.forward(network.eval(), {"image": torch.zeros(shape)})
             maps = system.activate(outputs)
-        assert maps.shape[:2] == (1, 2)
+        assert maps.shape[:2] == (1, len(labels))
         assert maps.shape[3:] == (SIDE, SIDE)
         assert bool(torch.isfinite(maps).all())
 
     def test_any_multiple_of_the_stride_will_do(self) -> None:
         system, network = self.fresh()
-        stride = system.view.stride
-        image = torch.zeros(1, 1, system.view.channels, 4 * stride, 5 * stride)
+        stride, frames = system.view.stride, len(system.view.offsets)
+        image = torch.zeros(1, frames, system.view.channels, 4 * stride, 5 * stride)
         with torch.inference_mode():
             outputs, _ = system.forward(network.eval(), {"image": image})
         assert system.activate(outputs).shape[3:] == image.shape[3:]
@@ -106,10 +113,10 @@ class SystemExam(ABC):
         changed[:, 0] += 1
         with torch.inference_mode():
             before, after = (
-                system.activate(system.forward(network.eval(), {"image": image})[0])[:, 1]
+                system.activate(system.forward(network.eval(), {"image": image})[0])[:, -1]
                 for image in (inputs["image"], changed)
             )
-        alone = not (view.past or view.recurrent or view.feedback or view.reference or view.block > 1)
+        alone = not (view.past or view.future or view.recurrent or view.feedback or view.reference or view.block > 1)
         assert torch.allclose(before, after) == alone
 
     def test_every_parameter_learns(self) -> None:
