@@ -13,7 +13,7 @@ from unfade.data import check_frame
 from unfade.data.outputs import guarded, remove, write_text
 from unfade.errors import SettingsError, WeightsError
 from unfade.ops.device import pick_device
-from unfade.ops.normalise import PooledLevels
+from unfade.ops.normalise import PooledLevels, sequence_levels
 from unfade.pipeline.arrays import read_arrays, write_arrays
 from unfade.pipeline.settings import PredictSettings, SystemSettings
 from unfade.predict.diameter import Diameter, measure_diameter, zoom_for
@@ -111,13 +111,14 @@ def find_diameter(engine: Engine, movie: Movie, channel: int, settings: PredictS
 
 def open_stage(engine: Engine, movie: Movie, channel: int, zoom: float) -> Stage:
     """The stage that finds the objects of a movie; intensities of the whole movie are found first where asked for."""
-    ends = movie_ends(movie, channel) if engine.system.view.normalise == "movie" else None
+    how = engine.system.view.normalise
+    ends = movie_ends(movie, channel, how) if how in ("movie", "background") else None
     return engine.stage(channel, zoom, ends)
 
 
-def movie_ends(movie: Movie, channel: int) -> Ends:
+def movie_ends(movie: Movie, channel: int, how: str = "movie") -> Ends:
     """Intensities of one channel that become 0 and 1, from frames spread evenly over the movie."""
-    pooled = PooledLevels()
+    pooled = sequence_levels(how)
     for t in np.unique(np.linspace(0, len(movie) - 1, PooledLevels.FRAMES).round().astype(int)):
         frame = movie.frame(int(t), channel)
         check_frame(frame, int(t))

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from unfade.errors import SettingsError, ShapeError
-from unfade.ops.normalise import PooledLevels, scaled
+from unfade.ops.normalise import PooledLevels, scaled, sequence_levels
 from unfade.predict.engine import Ends, Engine, Segmenter, Stage
 from unfade.predict.frames import FramePredictor, _resized
 from unfade.predict.tiled import predict_tiled
@@ -144,7 +144,7 @@ class RolloutStage:
             state.previous = self.predictor.begun(starter.instances(image, self.zoom).labels()[0], self.zoom).previous
         ends = self.ends
         if ends is None and self.predictor.system.view.normalise != "frame":
-            state.levels = state.levels or PooledLevels()
+            state.levels = state.levels or sequence_levels(self.predictor.system.view.normalise)
             state.levels.add(image[0])
             ends = [state.levels.ends()]
         size = tuple(max(1, round(side * self.zoom)) for side in image.shape[-2:])

@@ -58,7 +58,9 @@ class MaskSettings(Settings):
     hard: float = Field(0.0, ge=0, description="weight of the cross-entropy of the hard pixels")
     hard_pixels: int = Field(6000, ge=1, description="K, hard pixels of 256x256; smaller crops have their share")
     diameter_px: tuple[float, float] = Field((14.0, 40.0), description="median diameters trained for, from and to, px")
-    normalise: Literal["frame", "movie"] = Field("movie", description="intensities from each frame or the whole movie")
+    normalise: Literal["frame", "movie", "background"] = Field(
+        "movie", description="0 and 1 from each frame, the whole movie, or its background and brightest (LEXY)"
+    )
     splitting: Splitting = Field(Splitting(), description="how the map becomes nuclei")
 
 

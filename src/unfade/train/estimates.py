@@ -14,7 +14,9 @@ from unfade.augment.policy import Policy, place, taken, tinted
 from unfade.augment.spatial import draw_affine
 from unfade.augment.unreliable import UnreliableSettings, spoil
 from unfade.datasets.stills import Still
-from unfade.train.sampler import Batch, CropSampler, Encoder, SamplerSettings
+from unfade.ops.normalise import scaled_sequence
+from unfade.train.sampler import Batch, CropSampler, SamplerSettings
+from unfade.train.sequences import Encoder
 
 
 class EstimateSettings(SamplerSettings):
@@ -29,6 +31,7 @@ class EstimateSettings(SamplerSettings):
 class EstimateSampler(CropSampler):
     """Item i is batch i: inputs `image (B, 1, 1, Y, X)`, `previous (B, 1, 1, Y, X)`, `reference (B, 1, 2, Y, X)`.
 
+    Frames of a movie count as stills, normalised as the system's view says.
     The previous mask is a distortion of the true one whose Dice with it is 0.80 on average; the reference is frame and
     mask at twice that distortion. Every crop is a function of (seed, step).
     """
@@ -40,6 +43,7 @@ class EstimateSampler(CropSampler):
         self, stills: Sequence[Still], system: Encoder, settings: EstimateSettings, seed: int, steps: int
     ) -> None:
         super().__init__(stills, system, settings, seed, steps)
+        self.images = [scaled_sequence(still.image[:, 0], system.view.normalise)[:, None] for still in stills]
 
     def __getitem__(self, step: int) -> Batch:
         rng = np.random.default_rng((self.seed, step))
@@ -60,7 +64,8 @@ class EstimateSampler(CropSampler):
     def _crop(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         s = self.settings
         n = int(rng.choice(len(self.images), p=self.weight))
-        image, labels = self.images[n][0], self.labels[n][:1]
+        t = int(rng.integers(len(self.labels[n])))
+        image, labels = self.images[n][t], self.labels[n][t : t + 1]
         affine = draw_affine(rng, labels.shape[1:], (s.crop_px, s.crop_px), self._zoom(rng, self.diameters[n]))
         crop, truth = taken(image, labels, place(rng, affine, s.policy))
         crop = tinted(rng, vary(rng, crop) if s.intensity else crop, s.policy)

@@ -21,9 +21,10 @@ from unfade.augment.temporal import draw_frames
 from unfade.augment.unreliable import UnreliableSettings, spoil
 from unfade.datasets.stills import Still
 from unfade.errors import SettingsError
-from unfade.ops.normalise import PooledLevels, scaled
+from unfade.ops.normalise import scaled_sequence
 from unfade.settings import Settings
-from unfade.train.sampler import Batch, Encoder
+from unfade.train.sampler import Batch
+from unfade.train.sequences import Encoder
 
 
 class RolloutSettings(Settings):
@@ -58,7 +59,7 @@ class RolloutSampler(Dataset[Batch]):
         if settings.frames > 1 and all(len(movie.labels) == 1 for movie in movies):
             raise SettingsError("These are stills; for rollouts give movies, or choose the sampler 'estimates'.")
         self.system, self.settings, self.seed, self.steps = system, settings, seed, steps
-        self.images = [normalised(movie.image[:, 0]) for movie in movies]
+        self.images = [scaled_sequence(movie.image[:, 0], system.view.normalise) for movie in movies]
         self.labels = [movie.labels for movie in movies]
         weight = np.array([labels.size for labels in self.labels], float)
         self.weight = weight / weight.sum()
@@ -107,12 +108,3 @@ class RolloutSampler(Dataset[Batch]):
         masks = [spoil(rng, distort_objects(rng, mask, s.dice), s.unreliable) for mask in truth[1:-1]]
         reference = np.stack([crop[0], spoil(rng, (truth[0] > 0).astype(np.float32), s.unreliable)])
         return crop[2:, None], truth[2:], np.stack(masks)[:, None], reference[None]
-
-
-def normalised(frames: np.ndarray) -> np.ndarray:
-    """Frames `(T, Y, X)` of a movie, all scaled by the same intensities."""
-    pooled = PooledLevels()
-    for t in np.unique(np.linspace(0, len(frames) - 1, PooledLevels.FRAMES).round().astype(int)):
-        pooled.add(frames[t])
-    ends = pooled.ends()
-    return np.stack([scaled(frame, ends) for frame in frames])

@@ -55,11 +55,10 @@ class TestTrackNet(SystemExam):
 class TestSiamNet(SystemExam):
     """A reference in a second encoder of the same weights."""
 
-    learning_rate = 1e-3
-    learning_steps = 25
+    learning_rate = 3e-3
 
     def system(self) -> System:
-        return SiamNet(FeedbackSettings.parse({**SMALL, "encoder": "resnet34"}))
+        return SiamNet(FeedbackSettings.parse(SMALL))
 
     def truth(self) -> tuple[np.ndarray, np.ndarray]:
         return apart()
