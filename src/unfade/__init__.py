@@ -19,9 +19,23 @@ _HOMES: dict[str, str] = {
     "Table": "unfade.records",
     "UnfadeError": "unfade.errors",
     **dict.fromkeys(
-        ("run", "segment", "track", "measure", "train", "score", "validate", "export", "synthesize"), "unfade.api"
+        (
+            "run",
+            "batch",
+            "cluster",
+            "segment",
+            "track",
+            "measure",
+            "train",
+            "score",
+            "validate",
+            "export",
+            "synthesize",
+        ),
+        "unfade.api",
     ),
     "open_movie": "unfade.api",
+    "Way": "unfade.pipeline.running",
 }
 
 __all__ = ["__version__", *_HOMES]

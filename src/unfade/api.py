@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,9 +16,14 @@ if TYPE_CHECKING:
     from unfade.data.ctc_faults import Fault
     from unfade.link import LinkSettings
     from unfade.measure import MeasureSettings
+    from unfade.pipeline.batch import Screen
+    from unfade.pipeline.doctoring import Diagnosis
     from unfade.pipeline.folder import RunFolder
+    from unfade.pipeline.running import Way
     from unfade.pipeline.settings import RunSettings
     from unfade.pipeline.training import TrainingSettings
+    from unfade.repair import RepairSettings
+    from unfade.scale.cluster import Cluster
     from unfade.score.result import Scores
     from unfade.synth import CellMovie, CellMovieSettings, TranslocationMovie, TranslocationSettings
 
@@ -46,9 +52,15 @@ def open_movie(source: MovieLike, **options: Any) -> Movie:
 
 
 def run(
-    source: str | Path, out: str | Path, settings: RunSettings | None = None, progress: Progress | None = None
+    source: str | Path,
+    out: str | Path,
+    settings: RunSettings | None = None,
+    progress: Progress | None = None,
+    way: Way | None = None,
 ) -> RunFolder:
     """Movie to labels, tracks, measurements and report in the folder `out`; a killed run goes on where it stopped.
+
+    `way` says how the work is carried out, as in `unfade.Way(pool=pool)` with a pool of `unfade.cluster`.
 
     Raises
     ------
@@ -58,7 +70,46 @@ def run(
     from unfade.pipeline import running
     from unfade.pipeline.settings import RunSettings
 
-    return running.run(Path(source), Path(out), settings or RunSettings(), progress)
+    return running.run(Path(source), Path(out), settings or RunSettings(), progress, way or running.Way())
+
+
+def batch(
+    source: str | Path,
+    out: str | Path,
+    settings: RunSettings | None = None,
+    progress: Progress | None = None,
+    way: Way | None = None,
+    on_error: Literal["continue", "stop"] = "continue",
+) -> Screen:
+    """Run every movie of a plate, a folder, a pattern or a CSV list into a folder of its own inside `out`.
+
+    `out` also gets `summary.csv`, one row per position. Reports are made where `way` asks for them.
+
+    Raises
+    ------
+    UnfadeError
+        If there is no movie or `out` cannot be used; with `on_error` "stop", what the first failing position raised.
+    """
+    from unfade.data.positions import list_positions
+    from unfade.pipeline.batch import run_batch
+    from unfade.pipeline.running import Way
+    from unfade.pipeline.settings import RunSettings
+
+    chosen = settings or RunSettings()
+    return run_batch(list_positions(source), Path(out), chosen, progress, way or Way(report=False), on_error)
+
+
+def cluster(where: str, config: str | Path | None = None) -> AbstractContextManager[Cluster]:
+    """Workers for `Way(pool=...)`: `local:N` processes, `tcp://host:port` of a dask scheduler, or `slurm` jobs.
+
+    Raises
+    ------
+    MissingExtraError, SettingsError
+        If the extra is not installed, or there are no such workers.
+    """
+    from unfade.scale.cluster import cluster as workers
+
+    return workers(where, None if config is None else Path(config))
 
 
 def segment(
@@ -117,6 +168,28 @@ def track(
     for t, image in enumerate(linking.as_tracks(given.frames(), lineage, len(given))):
         out[t] = image
     return Labels.of(out, given.kind, given.calibration), lineage
+
+
+def repair(
+    run: str | Path,
+    settings: RepairSettings | dict[str, Any] | None = None,
+    *,
+    dry_run: bool = False,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Repair a finished run folder; its tables and report are made again. Gives counts of what was done.
+
+    With `dry_run` nothing is changed and the counts say what would be.
+
+    Raises
+    ------
+    UnfadeError
+        If the folder holds no finished run, its movie is gone, or the settings cannot be used.
+    """
+    from unfade.pipeline import running
+
+    chosen = {} if settings is None else settings if isinstance(settings, dict) else settings.plain()
+    return running.repair(Path(run), chosen, dry_run, progress)
 
 
 def measure(
@@ -243,3 +316,39 @@ def synthesize(
 
     where, nuclei = (None if place is None else Path(place) for place in (truth, stills))
     return synthesizing.synthesize(Path(out), settings or CellMovieSettings(), where, progress, nuclei)
+
+
+def doctor(
+    system: str = "nuclei-unet",
+    weights: str | None = None,
+    movie: MovieLike | None = None,
+    *,
+    channel: str | int = 0,
+    stills: str | Path | None = None,
+    out: str | Path | None = None,
+    draws: int = 8,
+    predict: dict[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> tuple[Diagnosis, list[Path]]:
+    """How far the pixels of a network see, judged against the objects of a movie; figures go to the folder `out`.
+
+    `weights = "none"` judges a random start. With `stills`, pictures of boundary bands and loss maps are made too.
+
+    Raises
+    ------
+    UnfadeError
+        If weights, movie or stills cannot be used, or the figures cannot be written.
+    """
+    from unfade.pipeline import doctoring
+    from unfade.pipeline.settings import PredictSettings, SystemSettings
+
+    if stills is not None and out is None:
+        raise SettingsError("Pictures of stills need a folder to go to; name one with out.")
+    chosen = SystemSettings(name=system, weights=weights)
+    how = PredictSettings.parse(predict or {})
+    seen = None if movie is None else open_movie(movie)
+    found = doctoring.examine(chosen, seen, channel, how, draws, progress)
+    files = [] if out is None else doctoring.write_diagnosis(Path(out), found)
+    if out is not None and stills is not None:
+        files += doctoring.write_examples(Path(out), doctoring.open_for_doctor(chosen, how)[0], Path(stills))
+    return found, files

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import unfade
-from unfade.cli import export, info, models, run, score, synthesize, train
+from unfade.cli import batch, doctor, export, info, models, repair, run, score, synthesize, train
 
 app = typer.Typer(
     name="unfade",
@@ -33,10 +33,13 @@ def _options(
 
 
 app.command("run")(run.run)
+app.command("batch")(batch.batch)
+app.command("repair")(repair.repair)
 app.command("info")(info.info)
 app.command("models")(models.models)
 app.command("train")(train.train)
 app.command("score")(score.score)
 app.command("validate")(score.validate)
 app.command("export")(export.export)
+app.command("doctor")(doctor.doctor)
 app.command("synthesize")(synthesize.synthesize)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import typer
 
 from unfade.errors import SettingsError
 
 INPUT, SYSTEM = "Movie", "Cells and tracks"  # headings in the help of `unfade run`
+MANY = "Many movies and machines"
 
 Axes = Annotated[
     str | None,
@@ -41,6 +43,21 @@ Diameter = Annotated[
 ]
 Device = Annotated[
     str | None, typer.Option(metavar="NAME", help="auto, cpu, cuda or mps (auto).", rich_help_panel=SYSTEM)
+]
+Dask = Annotated[
+    str | None,
+    typer.Option(
+        metavar="WHERE", help="Work in local:N processes, at tcp://host:port, or in slurm jobs.", rich_help_panel=MANY
+    ),
+]
+DaskConfig = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Settings file of the slurm jobs.", rich_help_panel=MANY)
+]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on with an earlier run; tell what is kept.", rich_help_panel=MANY)
+]
+OnError = Annotated[
+    str, typer.Option(metavar="WHAT", help="Among many: continue or stop when one fails.", rich_help_panel=MANY)
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
 
@@ -114,3 +131,18 @@ def merged(values: dict[str, Any], given: dict[str, dict[str, Any]]) -> dict[str
             table = table[name]
         table.update(chosen)
     return out
+
+
+def on_error_of(text: str) -> Literal["continue", "stop"]:
+    """What happens to the others when one fails.
+
+    Raises
+    ------
+    SettingsError
+        For any other word.
+    """
+    if text == "stop":
+        return "stop"
+    if text == "continue":
+        return "continue"
+    raise SettingsError(f"--on-error takes continue or stop, not '{text}'.")

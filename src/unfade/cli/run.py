@@ -52,6 +52,12 @@ Member = Annotated[
         metavar="NAME", help="Weights of a further member of the ensemble; repeatable.", rich_help_panel=options.SYSTEM
     ),
 ]
+Repair = Annotated[
+    bool,
+    typer.Option(
+        "--repair", help="Replace masks that fade by what neighbours in time say.", rich_help_panel=options.SYSTEM
+    ),
+]
 Gap = Annotated[
     int | None,
     typer.Option(metavar="N", help="Frames that a track may miss in a row (2).", rich_help_panel=options.SYSTEM),
@@ -93,16 +99,23 @@ def run(
     uncertainty: Uncertainty = None,
     member: Member = None,
     gap: Gap = None,
+    repair: Repair = False,
     ring_gap: RingGap = None,
     ring_width: RingWidth = None,
     background: Background = None,
+    dask: options.Dask = None,
+    dask_config: options.DaskConfig = None,
+    resume: options.Resume = False,
+    on_error: options.OnError = "continue",
     as_json: options.AsJson = False,
 ) -> None:
     """Take a movie to labels, tracks, measurements and a report; a killed run goes on where it stopped.
 
-    Defaults stand in parentheses.
+    Plates, CSV lists and patterns ("data/*.tif") are many movies; each gets a run folder. Defaults are in parentheses.
     """
     from unfade import api
+    from unfade.cli import batch
+    from unfade.pipeline.running import Way
     from unfade.pipeline.settings import RunSettings
     from unfade.settings import read_toml
 
@@ -118,13 +131,20 @@ def run(
             "members": member or None,
         },
         "link": {"gap": gap},
+        "repair": {"enabled": repair or None},
         "measure": {"ring_gap": ring_gap, "ring_width": ring_width, **options.background_of(background)},
     }
     values = read_toml(settings) if settings is not None else {}
     chosen = RunSettings.parse(options.merged(values, given))
     source, target = _source(movie, chosen.input.path), _target(out, settings)
-    with progress(as_json) as draw:
-        folder = api.run(source, target, chosen, draw)
+    if batch.is_many(source):
+        batch.run_many(source, target, chosen, batch.Orders(dask, dask_config, resume, on_error, as_json))
+        return
+    if resume and not target.is_dir():
+        raise SettingsError(f"There is no run in {target} to go on with; leave out --resume.")
+    with batch.workers(dask, dask_config) as pool, progress(as_json) as draw:
+        way = Way(pool=pool, tell=None if as_json else batch.say, kept=resume)
+        folder = api.run(source, target, chosen, draw, way)
     facts = folder.read_manifest()
     if as_json:
         say_json({"out": str(folder.root), "manifest": facts})

@@ -67,6 +67,17 @@ def list_positions(source: Path | str) -> tuple[Position, ...]:
     return tuple(_named(found))
 
 
+def is_plate(folder: Path) -> bool:
+    """Whether a folder is an OME-Zarr plate.
+
+    Raises
+    ------
+    UnreadableFileError
+        If it is a zarr group whose metadata are damaged.
+    """
+    return "plate" in _ome(folder)
+
+
 def _matching(pattern: Path) -> list[Path]:
     """Files and folders that a pattern names; wildcards may stand in every part of it."""
     parts = pattern.parts
