@@ -35,7 +35,8 @@ BUILTIN: dict[str, dict[str, str]] = {
     },
     "linkers": {"overlap": "unfade.link.overlap:OverlapLinker"},
     "motions": {
-        "ilk": "unfade.repair.motion:LucasKanade",
+        "lucas-kanade": "unfade.repair.motion:LucasKanade",
+        "ilk": "unfade.repair.motion:IterativeLucasKanade",
         "tvl1": "unfade.repair.motion:TotalVariation",
         "flownet": "unfade.systems.flow:FlowNetMotion",
     },

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from unfade.measure.bars import BARS
 from unfade.records import KINDS, Calibration
 
 ORIGINS = ("seen", "updated", "interpolated")
@@ -38,7 +39,9 @@ def suffixes(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def column_types(channels: Sequence[str], calibration: Calibration, background: bool) -> dict[str, Any]:
+def column_types(
+    channels: Sequence[str], calibration: Calibration, background: bool, repaired: bool = False
+) -> dict[str, Any]:
     """Columns of the objects table in order, each with its type; `channels` are suffixes."""
     size, timed = calibration.pixel_um is not None, calibration.seconds(0) is not None
     real = np.dtype(np.float64)
@@ -56,6 +59,9 @@ def column_types(channels: Sequence[str], calibration: Calibration, background: 
     for channel in channels:
         columns |= {f"{part}_{channel}": real for part in (*PARTS, "ratio")}
         columns |= {f"background_{channel}": real} if background else {}
+    if repaired:
+        columns |= {f"{end}_ratio_{channel}": real for channel in channels for end in ("low", "high")}
+        columns |= dict.fromkeys(BARS, real)
     return columns | {"origin": ORIGIN_TYPE, "age": whole, "confidence": real} | dict.fromkeys(DOUBTS, real)
 
 
@@ -63,7 +69,10 @@ def units(columns: Mapping[str, Any], channels: Sequence[str]) -> dict[str, str]
     """Unit of each column that has one; intensities are in those of the movie, `a.u.`."""
     special = {f"{area}_px": "px²" for area in AREAS} | {"age": "frames"}
     special |= {f"{part}_{channel}": "a.u." for part in (*PARTS, "background") for channel in channels}
-    special |= {f"ratio_{channel}": "" for channel in channels}  # a channel's name may end like a unit
+    special |= {f"{end}_area_px": "px²" for end in ("low", "high")}
+    special |= {
+        f"{end}ratio_{channel}": "" for channel in channels for end in ("", "low_", "high_")
+    }  # a channel's name may end like a unit
     found = {name: special.get(name, ENDINGS.get(name.rsplit("_", 1)[-1], "")) for name in columns}
     return {name: unit for name, unit in found.items() if unit}
 

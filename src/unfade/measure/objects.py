@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from unfade.errors import ChannelError, ShapeError
 from unfade.measure import columns
+from unfade.measure.bars import bars
 from unfade.measure.intensity import background_of, intensities, without_haze
 from unfade.measure.regions import Groups, Regions
 from unfade.measure.rings import rings
@@ -31,6 +32,7 @@ class Frame(NamedTuple):
     labels: LabelImage  # (Y, X) track ids
     confidence: Confidence = None  # by track id: a mapping, or an array that ids index; absent = unknown
     uncertainty: Mapping[int, Sequence[float]] | None = None  # by track id: total, data part, model part
+    origin: Mapping[int, tuple[str, int]] | None = None  # by track id: origin and age; absent = seen in this frame
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class ObjectMeasurer:
 
     Measures nothing but the given pixels in the movie's own resolution. `channels` are pairs (index, name) of the
     channels to measure. Objects of the kind `cell` have no ring: their `ring_*` and `ratio_*` are NaN, and they do not
-    count as empty.
+    count as empty. With `repaired` every value that depends on a mask has an error bar.
 
     Raises
     ------
@@ -63,6 +65,7 @@ class ObjectMeasurer:
         channels: Sequence[tuple[int, str]],
         calibration: Calibration = Calibration(),
         kind: Kind = "nucleus",
+        repaired: bool = False,
     ) -> None:
         self.settings = settings
         self.channels = tuple(channels)
@@ -71,7 +74,8 @@ class ObjectMeasurer:
         self.suffixes = columns.suffixes([name for _, name in self.channels])
         self._ring = settings.ring_px(calibration)
         self._inset = settings.inset_px(calibration)
-        self._types = columns.column_types(self.suffixes, calibration, settings.background != "none")
+        self.repaired = repaired and kind == "nucleus"
+        self._types = columns.column_types(self.suffixes, calibration, settings.background != "none", self.repaired)
 
     def start(self) -> Tally:
         """The state before the first frame."""
@@ -97,6 +101,9 @@ class ObjectMeasurer:
         for (index, _), name in zip(self.channels, self.suffixes, strict=True):
             found = self._intensity(frame.image[index], regions, core, ring)
             values |= {f"{part}_{name}": v for part, v in found.items()}
+        if self.repaired:
+            light = [frame.image[index] for index, _ in self.channels]
+            values |= bars(light, self.suffixes, regions, values, self.settings, self._ring, self._inset)
         empty = int((ring.count == 0).sum()) if self.kind == "nucleus" else 0
         state = replace(
             state, frames=state.frames + 1, objects=state.objects + count, empty_rings=state.empty_rings + empty
@@ -144,8 +151,7 @@ class ObjectMeasurer:
             "track": regions.id,
             "kind": columns.constant(self.kind, columns.KIND_TYPE, count),
             "time_s": np.full(count, self.calibration.seconds(frame.t), np.float64),
-            "origin": columns.constant("seen", columns.ORIGIN_TYPE, count),
-            "age": np.zeros(count),
+            **_origin(frame.origin, regions.id),
             "confidence": _confidence(frame.confidence, regions.id),
             **_uncertainty(frame.uncertainty, regions.id),
         }
@@ -189,6 +195,12 @@ class ObjectMeasurer:
 def _nothing(count: int) -> Groups:
     none = np.zeros(count, np.int64)
     return Groups(np.zeros(0, np.int64), none, none)
+
+
+def _origin(given: Mapping[int, tuple[str, int]] | None, ids: NDArray[np.int32]) -> dict[str, Any]:
+    known = [("seen", 0) if given is None else given.get(i, ("seen", 0)) for i in ids.tolist()]
+    words = pd.Categorical([word for word, _ in known], dtype=columns.ORIGIN_TYPE)
+    return {"origin": words, "age": np.array([age for _, age in known], np.int32)}
 
 
 def _uncertainty(given: Mapping[int, Sequence[float]] | None, ids: NDArray[np.int32]) -> dict[str, NDArray[np.float64]]:

@@ -14,6 +14,16 @@ Background = Literal["none", "constant", "percentile"]
 Average = Literal["mean", "median"]
 
 
+class BarSettings(Settings):
+    """How wide error bars are."""
+
+    outline_px: float = Field(0.5, ge=0, description="likely error of a sure mask's outline, px")
+    doubt_px: float = Field(2.0, ge=0, description="what it grows by for a mask of no confidence, px")
+    place_px: float = Field(0.7, ge=0, description="likely error of place after one frame of being carried, px")
+    floor: float = Field(0.05, ge=0, description="error of the logarithm of a ratio that a perfect mask leaves")
+    widen: float = Field(1.645, gt=0, description="half width of an interval in likely errors")
+
+
 class MeasureSettings(Settings):
     """How objects are measured.
 
@@ -49,6 +59,8 @@ class MeasureSettings(Settings):
 
     haze: float = Field(0.0, ge=0, lt=0.5, description="share of the light that arrives out of focus; 0 = unknown")
     haze_px: float = Field(8.0, gt=0, description="standard deviation of that light's spread, px")
+
+    bars: BarSettings = BarSettings()
 
     def ring_px(self, calibration: Calibration) -> tuple[float, float]:
         """Inner and outer distance of the ring, px.

@@ -69,6 +69,10 @@ def _motion(rows: pd.DataFrame, owner: NDArray[np.intp], count: int, calibration
         "path_px": path,
         "speed_px_per_frame": _ratio(path, steps),
     }
+    if "place_error_px" in rows:  # of repaired movies
+        error = rows["place_error_px"].to_numpy(np.float64)
+        of_steps = np.bincount(owner[1:][same], (error[1:] ** 2 + error[:-1] ** 2)[same], count).astype(np.float64)
+        values["speed_error_px_per_frame"] = _ratio(np.sqrt(of_steps), steps)
     if calibration.pixel_um is not None:
         values |= {"displacement_um": displacement * calibration.pixel_um, "path_um": path * calibration.pixel_um}
     if calibration.seconds(0) is not None:
@@ -102,7 +106,13 @@ def _ratio(above: Floats, below: Floats) -> Floats:
 
 
 def _units(names: list[str]) -> dict[str, str]:
-    known = {"length": "frames", "speed_px_per_frame": "px/frame", "speed_um_per_s": "µm/s", "duration_s": "s"}
+    known = {
+        "length": "frames",
+        "speed_px_per_frame": "px/frame",
+        "speed_error_px_per_frame": "px/frame",
+        "speed_um_per_s": "µm/s",
+        "duration_s": "s",
+    }
     known |= {f"{n}_area_px": "px²" for n in ("mean", "median")} | {f"{n}_area_um2": "µm²" for n in ("mean", "median")}
     known |= {f"{n}_px": "px" for n in ("displacement", "path")} | {f"{n}_um": "µm" for n in ("displacement", "path")}
     return {name: known[name] for name in names if name in known}

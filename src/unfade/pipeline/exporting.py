@@ -9,13 +9,13 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from unfade.data import ctc, open_labels
+from unfade.data import ctc
 from unfade.data.geff import write_geff
 from unfade.data.outputs import guarded, replacing
 from unfade.data.table import read_table, sidecar
 from unfade.errors import MissingInputError, OutputError
 from unfade.pipeline.folder import RunFolder
-from unfade.pipeline.linking import read_lineage
+from unfade.pipeline.measuring import final_labels, final_lineage
 from unfade.records import Lineage
 
 Format = Literal["ctc", "geff", "csv"]
@@ -36,12 +36,12 @@ def export(run: Path, to: Format, destination: Path) -> Path:
         raise MissingInputError(f"{run} is no finished run folder; make one with 'unfade run MOVIE -o {run}'.")
     if destination.exists() and not (destination.is_dir() and not any(destination.iterdir())):
         raise OutputError(f"{destination} is there already; choose another place or remove it.")
-    tracks = by_track(read_lineage(folder.lineage))
+    tracks, labels = by_track(final_lineage(folder)), final_labels(folder)
     with guarded(destination):
         if to == "ctc":
-            ctc.write(destination, open_labels(run).frames(), tracks, renumber=True)
+            ctc.write(destination, labels.frames(), tracks, renumber=True)
         elif to == "geff":
-            write_geff(destination, tracks, read_table(folder.objects), open_labels(run).calibration)
+            write_geff(destination, tracks, read_table(folder.objects), labels.calibration)
         else:
             _write_tables(destination, folder, tracks)
     return destination

@@ -66,6 +66,20 @@ class RunFolder:
         return self.root / "uncertainty.ome.zarr"
 
     @property
+    def repaired(self) -> Path:
+        """Label images after repair, where asked for; those that were seen stay beside it."""
+        return self.root / "repaired.ome.zarr"
+
+    @property
+    def provenance(self) -> Path:
+        """Lineage after repair, and what became of every object."""
+        return self.work / "provenance.npz"
+
+    def is_repaired(self) -> bool:
+        """Whether the tables of the run are those of its repaired labels."""
+        return bool(self.read_manifest().get("settings", {}).get("repair", {}).get("enabled", False))
+
+    @property
     def report(self) -> Path:
         """The page for people."""
         return self.root / "report.html"

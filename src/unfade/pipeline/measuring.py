@@ -15,6 +15,7 @@ from unfade.errors import ShapeError
 from unfade.measure import MeasureSettings, ObjectMeasurer, track_table
 from unfade.pipeline.folder import RunFolder
 from unfade.pipeline.linking import read_lineage
+from unfade.pipeline.repairing import ORIGINS, read_provenance
 from unfade.pipeline.segmenting import frame_path, read_instances
 from unfade.records import Labels, Lineage, Movie, Table
 
@@ -29,13 +30,19 @@ class Measured(NamedTuple):
     empty_rings: int
 
 
-def measurer(movie: Movie, channels: tuple[int, ...], settings: MeasureSettings) -> ObjectMeasurer:
+def measurer(
+    movie: Movie, channels: tuple[int, ...], settings: MeasureSettings, repaired: bool = False
+) -> ObjectMeasurer:
     """The stage that measures some channels of a movie at its own resolution."""
-    return ObjectMeasurer(settings, tuple((c, movie.channels[c]) for c in channels), movie.calibration)
+    named = tuple((c, movie.channels[c]) for c in channels)
+    return ObjectMeasurer(settings, named, movie.calibration, repaired=repaired)
 
 
 def measured(folder: RunFolder, movie: Movie, stage: ObjectMeasurer, frames: Iterable[int]) -> Iterator[Measured]:
     """Every object of some frames of a run whose objects are linked."""
+    if folder.is_repaired():
+        yield from _measured_repaired(folder, movie, stage, frames)
+        return
     lineage, labels = read_lineage(folder.lineage), open_labels(folder.labels)
     order = np.argsort(lineage.frame, kind="stable")
     bounds = np.searchsorted(lineage.frame[order], np.arange(len(movie) + 1))
@@ -44,6 +51,37 @@ def measured(folder: RunFolder, movie: Movie, stage: ObjectMeasurer, frames: Ite
         item = (t, movie.frame(t), labels.frame(t), *_doubts(folder, lineage, t, nodes))
         state, rows = stage.push(stage.start(), item)
         yield Measured(rows, state.objects, state.empty_rings)
+
+
+def _measured_repaired(
+    folder: RunFolder, movie: Movie, stage: ObjectMeasurer, frames: Iterable[int]
+) -> Iterator[Measured]:
+    """The same for repaired labels: every row says whether its object was seen or carried, and how sure that is."""
+    made, seen, labels = read_provenance(folder.provenance), read_lineage(folder.lineage), open_labels(folder.repaired)
+    ends = np.searchsorted(made.lineage.frame, np.arange(len(movie) + 1))
+    known = np.argsort(seen.frame, kind="stable")
+    bounds = np.searchsorted(seen.frame[known], np.arange(len(movie) + 1))
+    for t in frames:
+        at = slice(ends[t], ends[t + 1])
+        tracks = made.lineage.track[at].tolist()
+        _, parts = _doubts(folder, seen, t, known[bounds[t] : bounds[t + 1]])
+        before = zip(tracks, made.seen_as[at].tolist(), made.origin[at].tolist(), strict=True)
+        doubt = {k: parts[was] for k, was, origin in before if origin == 0}
+        words = [ORIGINS[k] for k in made.origin[at]]
+        origin = dict(zip(tracks, zip(words, made.age[at].tolist(), strict=True), strict=True))
+        sure = dict(zip(tracks, made.sure[at].tolist(), strict=True))
+        state, rows = stage.push(stage.start(), (t, movie.frame(t), labels.frame(t), sure, doubt, origin))
+        yield Measured(rows, state.objects, state.empty_rings)
+
+
+def final_lineage(folder: RunFolder) -> Lineage:
+    """The lineage that the run's tables are made of, after repair where it was repaired."""
+    return read_provenance(folder.provenance).lineage if folder.is_repaired() else read_lineage(folder.lineage)
+
+
+def final_labels(folder: RunFolder) -> Labels:
+    """The label images that the run's tables are made of."""
+    return open_labels(folder.repaired if folder.is_repaired() else folder.labels)
 
 
 def measure_into(
@@ -55,7 +93,7 @@ def measure_into(
     found: Iterable[Measured] | None = None,
 ) -> dict[str, Any]:
     """Write the tables of objects and tracks; give counts. `found` holds all frames if others have measured them."""
-    stage, count = measurer(movie, channels, settings), len(movie)
+    stage, count = measurer(movie, channels, settings, folder.is_repaired()), len(movie)
     objects = empty_rings = 0
     with TableWriter(folder.objects.with_suffix(""), Table(stage.empty_table(), stage.units())) as writer:
         for t, one in enumerate(measured(folder, movie, stage, range(count)) if found is None else found):
@@ -64,7 +102,7 @@ def measure_into(
             objects, empty_rings = objects + one.objects, empty_rings + one.empty_rings
             if progress is not None:
                 progress("measure", t + 1, count)
-    tracks = track_table(read_summary(folder), read_lineage(folder.lineage).tracks(), movie.calibration)
+    tracks = track_table(read_summary(folder), final_lineage(folder).tracks(), movie.calibration)
     write_table(folder.tracks, tracks)
     return {"objects": objects, "empty_rings": empty_rings, "ratios": [list(r) for r in stage.ratios()]}
 
@@ -72,6 +110,7 @@ def measure_into(
 def read_summary(folder: RunFolder) -> pd.DataFrame:
     """The columns of the objects table that tracks and report are made from; the others stay on disk."""
     wanted = {"frame", "track", "kind", "y_px", "x_px", "area_px", "touches_border"}
+    wanted |= {"origin", "age", "confidence", "place_error_px"}
     names = column_names(folder.objects)
     return pd.read_parquet(folder.objects, columns=[n for n in names if n in wanted or n.startswith("ratio_")])
 

@@ -9,6 +9,7 @@ from typing import Any
 TABLES: dict[str, tuple[str, ...]] = {  # settings that a stage depends on by itself
     "segment": ("input.read", "input.segment_channel", "system", "predict"),
     "link": ("link", "input.read.pixel_um", "input.read.interval_s"),
+    "repair": ("repair",),
     "measure": ("measure", "input.measure_channels"),
     "report": (),
 }

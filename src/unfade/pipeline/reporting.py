@@ -6,9 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from unfade.data import open_labels
 from unfade.pipeline.folder import RunFolder
-from unfade.pipeline.measuring import read_summary
+from unfade.pipeline.measuring import final_labels, read_summary
 from unfade.records import Movie
 from unfade.report.attention import worth_a_look
 from unfade.report.content import ReportContent, Rescaling, Snapshot
@@ -22,7 +21,7 @@ SNAPSHOTS = 4
 def report_into(folder: RunFolder, movie: Movie, channel: int, manifest: dict[str, Any]) -> dict[str, Any]:
     """Write `report.html` from the tables and a few frames."""
     objects, tracks = read_summary(folder), pd.read_csv(folder.tracks)
-    labels = open_labels(folder.labels)
+    labels = final_labels(folder)
     ratios = tuple((column, name) for column, name in manifest["stages"]["measure"]["ratios"])
     shots = [Snapshot(t, movie.frame(t, channel), labels.frame(t)) for t in spread(len(movie), SNAPSHOTS)]
     looks = worth_a_look(objects, tracks, len(movie), tuple(column for column, _ in ratios))

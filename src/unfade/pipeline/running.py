@@ -11,10 +11,10 @@ from typing import Any
 
 from unfade.data import open_movie
 from unfade.data.mapstore import write_maps
-from unfade.data.outputs import guarded, recover
-from unfade.errors import SettingsError
+from unfade.data.outputs import guarded, recover, remove
+from unfade.errors import MissingInputError, SettingsError
 from unfade.measure import VERSION as MEASURE_VERSION
-from unfade.pipeline import linking, measuring, reporting, segmenting, units
+from unfade.pipeline import linking, measuring, repairing, reporting, segmenting, units
 from unfade.pipeline.folder import MANIFEST, RunFolder, content_hash, key_of, versions
 from unfade.pipeline.locking import locked
 from unfade.pipeline.opening import open_model
@@ -95,6 +95,7 @@ def run(
     measured = tuple(movie.channel(n) for n in names) if names else tuple(range(movie.shape[1]))
     settings.measure.ring_px(movie.calibration)
     load("linkers", settings.link.linker)
+    repairing.check(settings.repair)
     folder, identity = RunFolder(out), content_hash(source)
     folder.check_place()
     with locked(folder.root, folder.work):
@@ -124,6 +125,31 @@ def run(
             _stages(job, replace(unit, zoom=float(ready.diameter["zoom"])), ready)
             _write_settings(folder, settings)
     return folder
+
+
+def repair(out: Path, chosen: dict[str, Any], dry: bool = False, progress: Progress | None = None) -> dict[str, Any]:
+    """Repair a finished run with settings that differ from the run's own, or only say what would change.
+
+    Raises
+    ------
+    MissingInputError
+        If `out` is no finished run folder.
+    SettingsError
+        For settings that do not exist or are out of range.
+    """
+    folder = RunFolder(out)
+    if not (out.is_dir() and folder.complete()):
+        raise MissingInputError(f"{out} is no finished run folder; make one with 'unfade run MOVIE -o {out}'.")
+    settings = RunSettings.parse(read_toml(folder.settings))
+    settings = settings.changed(repair={**settings.repair.plain(), **chosen, "enabled": True})
+    source = Path(settings.input.path or folder.read_manifest()["input"]["path"])
+    if dry:
+        movie = open_movie(source, settings.input.read)
+        repairing.check(settings.repair)
+        return repairing.preview(folder, movie, movie.channel(settings.input.segment_channel), settings.repair)
+    told = run(source, out, settings, progress, Way(report=folder.report.is_file())).read_manifest()
+    facts: dict[str, Any] = told["stages"]["repair"]
+    return facts
 
 
 def _described(movie: Movie) -> dict[str, Any]:
@@ -159,7 +185,8 @@ def _stages(job: Job, unit: units.Run, ready: units.Prepared) -> None:
     seen = key_of(segmenting.VERSION, job.manifest["input"]["hash"], ready.diameter["key"])
     linked = key_of(linking.VERSION, seen, settings.link.plain(), movie.calibration)
     chosen = [(c, movie.channels[c]) for c in job.measured]
-    counted = key_of(MEASURE_VERSION, linked, settings.measure.plain(), chosen)
+    mended = key_of(repairing.VERSION, linked, settings.repair.plain(), job.channel)
+    counted = key_of(MEASURE_VERSION, mended if settings.repair.enabled else linked, settings.measure.plain(), chosen)
     shown = key_of(reporting.VERSION, counted)
 
     def segment() -> dict[str, Any]:
@@ -175,6 +202,9 @@ def _stages(job: Job, unit: units.Run, ready: units.Prepared) -> None:
         linking.write_lineage(folder.lineage, lineage)
         return {"tracks": len(lineage.tracks()), "objects": len(lineage.frame)}
 
+    def repair() -> dict[str, Any]:
+        return repairing.repair_into(folder, movie, job.channel, settings.repair, job.progress)
+
     def measure() -> dict[str, Any]:
         found = None if job.way.pool is None else _measured(job, unit, job.way.pool)
         return measuring.measure_into(folder, movie, job.measured, settings.measure, job.progress, found)
@@ -188,6 +218,12 @@ def _stages(job: Job, unit: units.Run, ready: units.Prepared) -> None:
         found.append(folder.uncertainty)
     job.stage("segment", seen, tuple(found), segment)
     job.stage("link", linked, (folder.labels, folder.lineage), link)
+    if settings.repair.enabled:
+        job.stage("repair", mended, (folder.repaired, folder.provenance), repair)
+    elif folder.provenance.is_file():  # of an earlier run with repair
+        remove(folder.repaired)
+        remove(folder.provenance)
+        job.manifest["stages"].pop("repair", None)
     job.stage("measure", counted, tuple(folder.tables()), measure)
     if job.way.report:
         job.stage("report", shown, (folder.report,), report)

@@ -11,6 +11,7 @@ from unfade.link import LinkSettings
 from unfade.measure import MeasureSettings
 from unfade.ops.device import Precision
 from unfade.predict.estimators import EstimatorSettings
+from unfade.repair import RepairSettings
 from unfade.settings import Settings
 
 
@@ -45,6 +46,12 @@ class PredictSettings(Settings):
     estimator: EstimatorSettings = Field(EstimatorSettings(), description="how members are made")
 
 
+class RepairTable(RepairSettings):
+    """Whether and how uncertain masks are repaired."""
+
+    enabled: bool = Field(False, description="whether uncertain masks are repaired")
+
+
 class RunSettings(Settings):
     """Everything that decides the result of `unfade run`."""
 
@@ -52,4 +59,5 @@ class RunSettings(Settings):
     system: SystemSettings = SystemSettings()
     predict: PredictSettings = PredictSettings()
     link: LinkSettings = LinkSettings()
+    repair: RepairTable = RepairTable()
     measure: MeasureSettings = MeasureSettings()

@@ -165,7 +165,7 @@ def measure_range(unit: tuple[Range, tuple[int, ...]]) -> list[measuring.Measure
     """Rows of the objects table of a range of frames."""
     (run, first, stop), channels = unit
     movie = run.movie()
-    stage = measuring.measurer(movie, channels, run.settings.measure)
+    stage = measuring.measurer(movie, channels, run.settings.measure, run.settings.repair.enabled)
     return list(measuring.measured(run.folder, movie, stage, range(first, stop)))
 
 

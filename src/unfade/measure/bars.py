@@ -1,0 +1,94 @@
+"""Error bars of repaired movies: what a value would be with an outline or a place that is off by a little.
+
+The mask of an object is perturbed by its uncertainty and by the error of the motion that brought it. A ratio is
+measured again with the outline one pixel further in and out (its core and ring move along) and with the mask moved by
+one pixel in four directions; half the difference is what one pixel changes. With e and p px for the likely errors of
+outline and place,
+
+    s² = (outline · e)² + (place · p)² + floor²,  interval = ratio · exp(∓ widen · s).
+
+`widen` is set so that 90 % of intervals hold the value that a nuclear marker gives (docs, guide "Repair").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unfade.measure.intensity import background_of, intensities, without_haze
+from unfade.measure.regions import Floats, Groups, Regions
+from unfade.measure.rings import rings
+from unfade.measure.settings import BarSettings, MeasureSettings
+
+SHIFTS = ((1, 0), (-1, 0), (0, 1), (0, -1))
+BARS = ("low_area_px", "high_area_px", "place_error_px")
+
+
+def ratio_bars(
+    image: Sequence[NDArray[Any]],
+    regions: Regions,
+    settings: MeasureSettings,
+    ring_px: tuple[float, float],
+    inset_px: float,
+) -> list[tuple[Floats, Floats]]:
+    """What one pixel of outline and one pixel of place change in the logarithm of each channel's ratio, `(N,)` each.
+
+    `settings` are those of the measurement; a ratio that cannot be had makes NaN.
+    """
+    count, place = len(regions), regions.place[1:-1, 1:-1]
+    inner, outer = ring_px
+    plain = (regions.core(inset_px), rings(place, count, inner, outer))
+    deep = (regions.core(inset_px + 1), rings(place, count, max(inner - 1, 0), max(outer - 1, 1)))
+    wide = (regions.core(max(inset_px - 1, 0)), rings(place, count, inner + 1, outer + 1))
+    out = []
+    for channel in image:
+        sharp = without_haze(channel, settings)
+        off = background_of(sharp, settings)
+        low, high = (_log_ratio(sharp, *groups, off, settings.ratio) for groups in (deep, wide))
+        moved = [_log_ratio(np.roll(sharp, shift, (0, 1)), *plain, off, settings.ratio) for shift in SHIFTS]
+        down, up, right, left = moved
+        out.append((np.abs(high - low) / 2, np.hypot(down - up, right - left) / 2))
+    return out
+
+
+def errors_px(confidence: Floats, age: NDArray[Any], settings: BarSettings) -> tuple[Floats, Floats]:
+    """Likely errors of outline and place of objects, px; unknown confidence counts as none lost."""
+    lost = 1 - np.nan_to_num(np.asarray(confidence, np.float64), nan=1.0)
+    return settings.outline_px + settings.doubt_px * lost, settings.place_px * np.sqrt(np.asarray(age, np.float64))
+
+
+def interval(ratio: Floats, error: Floats, settings: BarSettings) -> tuple[Floats, Floats]:
+    """Ends of the interval of a ratio whose logarithm has an error."""
+    half = np.exp(settings.widen * error)
+    return ratio / half, ratio * half
+
+
+def bars(
+    image: Sequence[NDArray[Any]], names: Sequence[str], regions: Regions, values: dict[str, Any],
+    settings: MeasureSettings,
+    ring_px: tuple[float, float], inset_px: float,
+) -> dict[str, Any]:  # fmt: skip
+    """Columns of error bars for the objects whose `values` are measured."""
+    how = settings.bars
+    outline, place = errors_px(values["confidence"], values["age"], how)
+    out: dict[str, Any] = {}
+    for name, (per_outline, per_place) in zip(
+        names, ratio_bars(image, regions, settings, ring_px, inset_px), strict=True
+    ):
+        error = np.sqrt((per_outline * outline) ** 2 + (per_place * place) ** 2 + how.floor**2)
+        out[f"low_ratio_{name}"], out[f"high_ratio_{name}"] = interval(values[f"ratio_{name}"], error, how)
+    half = how.widen * values["perimeter_px"] * outline
+    out["low_area_px"], out["high_area_px"] = np.maximum(values["area_px"] - half, 0), values["area_px"] + half
+    out["place_error_px"] = how.widen * np.hypot(place, outline / 2)
+    return out
+
+
+def _log_ratio(channel: NDArray[Any], core: Groups, ring: Groups, off: float, part: str) -> Floats:
+    above = getattr(intensities(channel, core), part) - off
+    below = getattr(intensities(channel, ring), part) - off
+    known = (above > 0) & (below > 0)
+    quotient = np.divide(above, below, out=np.full_like(above, np.nan), where=known)
+    return np.asarray(np.log(quotient), np.float64)
