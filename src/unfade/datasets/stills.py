@@ -32,9 +32,14 @@ class Still:
     part: str  # train | val | test
 
     @property
+    def outlined(self) -> np.ndarray:
+        """Frames `(L,)` in which every object is outlined: all."""
+        return np.ones(len(self.labels), bool)
+
+    @property
     def diameter_px(self) -> float:
-        """Median equivalent diameter of its objects, NaN without objects."""
-        area = np.bincount(self.labels.ravel())[1:]
+        """Median equivalent diameter of its objects, every frame by itself, NaN without objects."""
+        area = np.concatenate([np.bincount(frame.ravel())[1:] for frame in self.labels])
         area = area[area > 0]
         return float(np.median(2 * np.sqrt(area / np.pi))) if area.size else float("nan")
 
