@@ -78,11 +78,12 @@ def read_stills(folder: Path, parts: tuple[str, ...] = ("train", "val", "test"),
 
 def _still(path: Path, image: np.ndarray, labels: np.ndarray, part: str) -> Still:
     """Labels `(Y, X)` belong to a still, grey or in colour, labels `(T, Y, X)` to a movie of one or more channels."""
+    shapes = f"{path.name} is {image.shape} but its mask is {labels.shape}."
     if labels.ndim == 2:
         image, labels = (image.mean(axis=-1) if image.ndim == 3 else image)[None], labels[None]
     image = image[:, None] if image.ndim == 3 else image
     if image.ndim != 4 or labels.ndim != 3 or (len(image), *image.shape[2:]) != labels.shape:
-        raise ShapeError(f"{path.name} is {image.shape} but its mask is {labels.shape}.")
+        raise ShapeError(shapes)
     return Still(path.stem, image, labels.astype(np.int32), part)
 
 
