@@ -41,7 +41,7 @@ def rows_of(table: str) -> list[Row]:
 
 def write_result(row: Row, figures: dict[str, Any]) -> None:
     """Keep what came out beside the row, with the machine that it came from."""
-    RESULTS.mkdir(exist_ok=True)
+    RESULTS.mkdir(parents=True, exist_ok=True)
     whole = {"row": row.name, **row.about, **figures, "machine": machine()}
     part = RESULTS / f"{row.name}.json.part"
     part.write_text(json.dumps(whole, indent=2) + "\n", encoding="utf-8")

@@ -17,6 +17,8 @@ from torch import Tensor, nn
 from unfade.instances import watershed
 from unfade.instances.components import by_components
 from unfade.instances.confidence import mask_confidence
+from unfade.losses.crossentropy import binary_crossentropy
+from unfade.losses.hard_pixels import hard_pixel_loss, hard_pixels_of, with_hard_pixels
 from unfade.losses.overlap import dice_loss
 from unfade.models.unet import resnet18_unet, slim_unet
 from unfade.records import Instances, View
@@ -33,6 +35,11 @@ class NucleiUNetSettings(VoteSettings):
     levels: int = Field(4, ge=2, le=6, description="stages of the slim trunk; it shrinks the image 2^levels times")
     blocks: int = Field(1, ge=1, le=4, description="residual blocks per stage of the slim trunk")
     targets: Literal["mask", "maps"] = Field("maps", description="mask: foreground only (paper); maps: with distance")
+    mask_loss: Literal["dice", "bce", "hard", "dice+hard", "bce+hard"] = Field(
+        "dice", description="loss of targets = mask; hard: cross-entropy of the K worst pixels (II.5, table I)"
+    )
+    hard_pixels: int = Field(6000, ge=1, description="K of a 256x256 patch; other crops have the same share of pixels")
+    hard_share: float = Field(0.5, ge=0, le=1, description="weight of the hard pixels in bce+hard; the rest is BCE's")
 
 
 class NucleiUNet(VoteSystem):
@@ -86,7 +93,21 @@ class NucleiUNet(VoteSystem):
         """Dice alone for the paper's mask; else one term per map."""
         if self.settings.targets == "maps":
             return super().loss(outputs, targets)
-        return {"dice": dice_loss(outputs["maps"].flatten(0, 1), targets["maps"].flatten(0, 1))}
+        return self._mask_loss(outputs["maps"].flatten(0, 2), targets["maps"].flatten(0, 2))
+
+    def _mask_loss(self, maps: Tensor, truth: Tensor) -> dict[str, Tensor]:
+        """Terms of the paper's losses (II.4, II.5) over maps `(N, Y, X)`."""
+        s = self.settings
+        terms = {}
+        if s.mask_loss.startswith("dice"):
+            terms["dice"] = dice_loss(maps, truth)
+        if s.mask_loss.endswith("hard"):
+            terms["hard"] = hard_pixel_loss(maps, truth, hard_pixels_of(s.hard_pixels, *maps.shape[-2:]))
+        if s.mask_loss == "bce":
+            terms["bce"] = binary_crossentropy(maps, truth)
+        if s.mask_loss == "bce+hard":
+            return {"bce and hard": with_hard_pixels(binary_crossentropy(maps, truth), terms["hard"], s.hard_share)}
+        return terms
 
     def activate(self, outputs: Maps) -> Tensor:
         """Sigmoid of everything but the votes."""

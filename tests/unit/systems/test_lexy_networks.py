@@ -58,7 +58,7 @@ class TestSiamNet(SystemExam):
     learning_rate = 3e-3
 
     def system(self) -> System:
-        return SiamNet(FeedbackSettings.parse(SMALL))
+        return SiamNet(FeedbackSettings.parse({**SMALL, "batch_norm": True}))
 
     def truth(self) -> tuple[np.ndarray, np.ndarray]:
         return apart()

@@ -48,6 +48,29 @@ def test_the_paper_has_one_map_and_one_term() -> None:
     assert set(system.loss({"maps": maps}, {"maps": maps})) == {"dice"}
 
 
+@pytest.mark.parametrize(
+    ("settings", "names"),
+    [
+        ({"mask_loss": "bce"}, {"bce"}),
+        ({"mask_loss": "hard", "hard_pixels": 14000}, {"hard"}),
+        ({"mask_loss": "dice+hard"}, {"dice", "hard"}),
+        ({"mask_loss": "bce+hard"}, {"bce and hard"}),
+    ],
+)
+def test_hard_pixels_are_a_choice_of_the_paper(settings: dict[str, object], names: set[str]) -> None:
+    system = NucleiUNet(NucleiUNetSettings.parse({**NucleiUNet.presets["paper"], **settings}))
+    truth = torch.zeros(1, 1, 1, 64, 64)
+    truth[..., :16, :16] = 1
+    maps = torch.full_like(truth, -3.0, requires_grad=True)
+    terms = system.loss({"maps": maps}, {"maps": truth})
+    assert set(terms) == names
+    sum(terms.values(), torch.zeros(())).backward()
+    assert maps.grad is not None
+    share = float((maps.grad != 0).float().mean())
+    expected = round(settings["hard_pixels"] / 16) / 64**2 if settings["mask_loss"] == "hard" else 1.0
+    assert share == pytest.approx(expected, abs=1e-4)
+
+
 def test_the_score_is_the_mean_probability_inside() -> None:
     system = NucleiUNet(NucleiUNetSettings(targets="mask"))
     maps = np.zeros((1, 1, 16, 16), np.float32)
