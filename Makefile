@@ -7,6 +7,7 @@ DATA ?= $(or $(UNFADE_DATA),../shared/data)
 ARGS ?=
 
 BIN := $(VENV)/bin
+PEER := .oracles/tracking-py-ctcmetrics/bin/python
 INSTALL = $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python -c constraints.txt
 PINNED := pyproject.toml constraints.txt
 
@@ -64,7 +65,8 @@ bench: $(VENV)/.dev $(DEMO)/movie.ome.tif ## measure speed and memory; where rea
 	$(BIN)/python benchmarks/overhead.py $(DEMO)/movie.ome.tif
 	$(BIN)/python benchmarks/memory.py $(DEMO)/movie.ome.tif
 	@if [ -d $(DATA)/dsb2018 ]; then set -x; $(BIN)/python benchmarks/stills.py $(DATA)/dsb2018; fi
-	@if [ -d $(DATA)/ctc ]; then set -x; $(BIN)/python benchmarks/link_truth.py --data $(DATA); fi
+	@if [ -d $(DATA)/ctc ]; then set -x; $(BIN)/python benchmarks/link_truth.py --data $(DATA) && UNFADE_DATA=$(DATA) $(BIN)/python benchmarks/score_oracles.py; fi
+	@if [ -x $(PEER) ] && [ -d $(DATA)/ctc ]; then set -x; UNFADE_DATA=$(DATA) $(BIN)/python benchmarks/score_speed.py --oracle $(PEER); fi
 
 oracles: $(BIN)/uv ## run other implementations, each in its own environment, and write their figures to tests/oracles
 	@set -e; for pins in tests/oracles/*.txt; do \

@@ -4,20 +4,35 @@ from __future__ import annotations
 
 import inspect
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from drawing import GAP, PIXEL, TITLE, edges, film, masks, panels, path, put
+
+from tests.cases import lineages, stills
 from tests.cases.bestiary import BESTIARY, SIZE, Case
 
-PIXEL, GAP, TITLE = 5, 10, 16  # px of the drawing: a pixel of the case, between frames, above a frame
-COLOURS = ("#3b82c4", "#e08a2e", "#4fa35a", "#c9504f", "#8d6cc0", "#2fa3a3", "#c15f9c", "#9a8b3c")
 INTRO = """# The bestiary
 
 Tiny label movies that every part of the program is tested on. A number is the id of an object and of its track; a frame
 is {width} by {height} pixels. They live in `tests/cases/bestiary.py`.
+"""
+
+
+WRONG = """## Results with one thing wrong
+
+A truth and a result as lineages, and what the measures make of it. Time goes from left to right; a bar is a track, a
+thin line joins parent and child, a wide bar is one mask over several cells. Where other implementations give another
+number, the text says which one, with its version, and why this side was taken. They live in `tests/cases/lineages.py`,
+and a test holds the other implementations against each of them.
+"""
+STILLS = """## Single frames on which implementations differ
+
+White lines on the result are the outlines of the truth. They live in `tests/cases/stills.py`.
 """
 
 
@@ -30,7 +45,27 @@ def write(folder: Path) -> None:
         picture = f"case-{name.replace(' ', '-')}.svg"
         put(folder / picture, drawing(case))
         parts += [f"## {name}\n", f"{inspect.getdoc(make)}\n", f"![{name}]({picture})\n", facts(case)]
+    parts.append(WRONG)
+    for name, film_case in lineages.CASES.items():
+        picture = f"film-{name.replace(' ', '-').replace(',', '')}.svg"
+        put(folder / picture, film(film_case.truth, film_case.result, film_case.frames, film_case.places))
+        parts += [f"### {name}\n", f"{film_case.why}\n", f"![{name}]({picture})\n", expected(film_case.expect)]
+    parts.append(STILLS)
+    for name, still in stills.CASES.items():
+        picture = f"still-{name.replace(' ', '-').replace(',', '')}.svg"
+        shown = [("truth", masks(still.truth)), ("result", masks(still.result) + edges(still.truth))]
+        put(folder / picture, panels([shown], (SIZE[1] * PIXEL, SIZE[0] * PIXEL)))
+        parts += [f"### {name}\n", f"{still.why}\n", f"![{name}]({picture})\n", expected(still.expect)]
     put(folder / "cases.md", "\n".join(parts))
+
+
+def expected(figures: Mapping[str, float | None]) -> str:
+    """Figures that the tests expect, as a line; None is not defined."""
+    told = (
+        f"{k} **{'–' if v is None else format(v, 'g') if v == int(v) else format(v, '.3f')}**"
+        for k, v in figures.items()
+    )
+    return " · ".join(told) + "\n"
 
 
 def facts(case: Case) -> str:
@@ -65,36 +100,10 @@ def drawing(case: Case) -> str:
     )
 
 
-def masks(labels: np.ndarray) -> str:
-    parts = [f'<rect width="{SIZE[1] * PIXEL}" height="{SIZE[0] * PIXEL}" fill="#20262e"/>']
-    ids = np.unique(labels[labels > 0])
-    parts += [f'<path d="{_path(labels == i)}" fill="{COLOURS[int(i) % len(COLOURS)]}"/>' for i in ids]
-    for i in ids:
-        y, x = (np.mean(axis) + 0.5 for axis in np.nonzero(labels == i))
-        if (labels == i).sum() >= 12:
-            parts.append(f'<text x="{x * PIXEL:.0f}" y="{y * PIXEL + 4:.0f}">{i}</text>')
-    return "".join(parts)
-
-
 def _greys(image: np.ndarray, t: int) -> str:
     low, high = int(image.min()), int(image.max())
     parts = []
     for value in np.unique(image[t]):
         grey = round(255 * ((int(value) - low) / max(high - low, 1)) ** 0.6)
-        parts.append(f'<path d="{_path(image[t] == value)}" fill="rgb({grey},{grey},{grey})"/>')
+        parts.append(f'<path d="{path(image[t] == value)}" fill="rgb({grey},{grey},{grey})"/>')
     return "".join(parts)
-
-
-def _path(mask: np.ndarray) -> str:
-    """Horizontal runs of a mask as one path."""
-    edges = np.diff(np.pad(mask.astype(np.int8), ((0, 0), (1, 1))), axis=1)
-    starts, ends = np.argwhere(edges == 1), np.argwhere(edges == -1)
-    return "".join(
-        f"M{x * PIXEL} {y * PIXEL}h{(end - x) * PIXEL}v{PIXEL}h{(x - end) * PIXEL}z"
-        for (y, x), (_, end) in zip(starts.tolist(), ends.tolist(), strict=True)
-    )
-
-
-def put(path: Path, text: str) -> None:
-    if not path.is_file() or path.read_text(encoding="utf-8") != text:
-        path.write_text(text, encoding="utf-8")

@@ -43,19 +43,18 @@ def py_ctcmetrics(result: Path, truth: Path) -> dict[str, Any]:
 
 
 def traccuracy(result: Path, truth: Path) -> dict[str, Any]:
-    from traccuracy import run_metrics
     from traccuracy.loaders import load_ctc_data
     from traccuracy.matchers import CTCMatcher
     from traccuracy.metrics import CellCycleAccuracy, CHOTAMetric, CTCMetrics, DivisionMetrics
 
     out: dict[str, Any] = {}
+    matched = CTCMatcher().compute_mapping(load_ctc_data(str(truth / "TRA")), load_ctc_data(str(result)))
     for metric in (CTCMetrics(), CHOTAMetric(), CellCycleAccuracy(), DivisionMetrics(max_frame_buffer=3)):
-        pred, gt = load_ctc_data(str(result)), load_ctc_data(str(truth / "TRA"))
         try:
-            found, _ = run_metrics(gt_data=gt, pred_data=pred, matcher=CTCMatcher(), metrics=[metric])
+            found = metric.compute(matched).to_dict()["results"]
         except TypeError:  # divisions need one-to-one matches
             continue
-        for name, value in found[0]["results"].items():
+        for name, value in found.items():
             if isinstance(value, dict):
                 out |= {f"{part} ({name.removeprefix('Frame Buffer ')})": v for part, v in value.items()}
             else:
@@ -92,26 +91,38 @@ def ask(name: str, truth: Tracked, seg: dict[int, Any], result: Tracked, tables:
 
 
 def main(name: str) -> None:
+    """Ask about every case; answers are kept after each sequence, so that a run that was cut short goes on."""
     warnings.simplefilter("ignore")
     logging.disable()
     root = Path(os.environ.get("UNFADE_DATA", HERE.parents[2] / "shared" / "data"))
+    path = HERE / f"{name}-{version(name)}.json"
+    part = path.with_suffix(".part")
+    known: dict[str, Answer] = json.loads(part.read_text(encoding="utf-8"))["cases"] if part.is_file() else {}
     cases: dict[str, Answer] = {}
     for title, case in CASES.items():
         truth, result = (Tracked(images(rows, case.frames, case.places), {}) for rows in (case.truth, case.result))
         seg = dict(enumerate(truth.frames))
         cases[title] = ask(name, truth, seg, result, (table(case.truth), table(case.result)))
     for excerpt in dict.fromkeys((*EXCERPTS, *COMPLETE)):
+        titles = {way: f"{excerpt.name} / {way}" for way in WAYS}
+        if known.keys() >= set(titles.values()):
+            cases |= {title: known[title] for title in titles.values()}
+            continue
         sequence = load(root, excerpt)
-        for way in WAYS:
+        for way, title in titles.items():
             result = perturbed(sequence.outlines, way, excerpt.name)
-            cases[f"{excerpt.name} / {way}"] = ask(name, sequence.truth, sequence.seg, result, None)
-            sys.stderr.write(f"{excerpt.name} / {way}\n")
-    lines = ",\n".join(f"{json.dumps(case)}: {json.dumps(answer)}" for case, answer in cases.items())
-    text = f'{{"oracle": "{name}", "version": "{version(name)}", "cases": {{\n{lines}\n}}}}'
-    path = HERE / f"{name}-{version(name)}.json"
-    part = path.with_suffix(".part")
-    part.write_text(text + "\n", encoding="utf-8")
+            cases[title] = ask(name, sequence.truth, sequence.seg, result, None)
+            sys.stderr.write(f"{title}\n")
+        write_answers(part, name, cases)
+    write_answers(part, name, cases)
     part.replace(path)
+
+
+def write_answers(path: Path, name: str, cases: dict[str, Answer]) -> None:
+    """One line per case."""
+    lines = ",\n".join(f"{json.dumps(case)}: {json.dumps(answer)}" for case, answer in cases.items())
+    text = f'{{"oracle": "{name}", "version": "{version(name)}", "cases": {{\n{lines}\n}}}}\n'
+    path.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

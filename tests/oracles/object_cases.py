@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from tests.cases import stills
 from tests.oracles import perturb
 from tests.unit.score.scenes import WAYS, Labels, cells
 
@@ -44,6 +45,7 @@ def made() -> dict[str, Case]:
     halves = np.repeat([[1, 1, 2, 2, 0, 3, 3, 3]], 4, axis=0).astype(np.int32)
     joined = np.repeat([[1, 1, 1, 1, 0, 2, 2, 0]], 4, axis=0).astype(np.int32)
     cases["half an overlap"] = [(joined, halves)]
+    cases |= {f"drawn: {name}": [(still.result, still.truth)] for name, still in stills.CASES.items()}
     return cases
 
 

@@ -1,0 +1,73 @@
+"""Every frame of every real sequence, perturbed in seven ways: our figures against those of the other implementations.
+
+    python benchmarks/score_oracles.py
+
+Needs the data folder (UNFADE_DATA) and no other implementation: their figures stand in tests/oracles, written by
+`make oracles`. Prints one JSON line per sequence and implementation: how many figures were compared and the largest
+difference. The tests compare the same on shorter excerpts. Fails if a figure differs by more than 1e-9.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from tests.equal import test_score_tracking as tracking  # noqa: E402
+from tests.oracles.perturb import COMPLETE, WAYS, Excerpt, digest, load, perturbed, rows  # noqa: E402
+from unfade.score.matches import match_sequence  # noqa: E402
+from unfade.score.sequence import score_matches  # noqa: E402
+
+CALLED = {"py-ctcmetrics": tracking.SAME, "traccuracy": tracking.GRAPH | tracking.DIVISIONS}
+
+
+def compare(root: Path, excerpt: Excerpt) -> bool:
+    """One sequence against both; whether all figures agree."""
+    began = time.perf_counter()
+    sequence = load(root, excerpt)
+    table = pd.DataFrame(rows(sequence.truth), columns=tracking.COLUMNS)
+    counted, worst = dict.fromkeys(CALLED, 0), dict.fromkeys(CALLED, 0.0)
+    for way in WAYS:
+        result = perturbed(sequence.outlines, way, excerpt.name)
+        told = pd.DataFrame(rows(result), columns=tracking.COLUMNS)
+        scores = score_matches(match_sequence(result.frames, told, sequence.truth.frames, table, sequence.seg))
+        for oracle, names in CALLED.items():
+            answer = tracking.expected(oracle).get(f"{excerpt.name} / {way}")
+            if answer is None:
+                raise SystemExit(f"{oracle} was not asked about {excerpt.name}; run make oracles.")
+            if answer["digest"] != digest(result):
+                raise SystemExit(f"{excerpt.name} / {way}: {oracle} saw other pixels; run make oracles again.")
+            asked = {k: v for k, v in names.items() if v in answer and not (oracle == "traccuracy" and k == "DET")}
+            counted[oracle] += len(asked)
+            apart = [distance(scores[ours].value, answer[theirs]) for ours, theirs in asked.items()]
+            worst[oracle] = max(worst[oracle], *apart)
+    for oracle in CALLED:
+        line = {"sequence": excerpt.name, "oracle": oracle, "figures": counted[oracle], "largest": worst[oracle]}
+        print(json.dumps({**line, "seconds": round(time.perf_counter() - began, 1)}), flush=True)
+    return max(worst.values()) <= tracking.EXACT
+
+
+def distance(ours: float, theirs: Any) -> float:
+    """Difference, relative for figures above 1; None of the other stands for not defined."""
+    if theirs is None:
+        return 0.0 if math.isnan(ours) else math.inf
+    return abs(ours - theirs) / max(1.0, abs(theirs)) if not math.isnan(ours) else math.inf
+
+
+def main() -> int:
+    root = Path(os.environ.get("UNFADE_DATA", ROOT.parent / "shared" / "data"))
+    agreed = [compare(root, excerpt) for excerpt in COMPLETE]
+    return 0 if all(agreed) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
