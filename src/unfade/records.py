@@ -270,8 +270,13 @@ class Instances:
             u_model=unknown,
         )
 
-    def labels(self, kind: Kind = "nucleus") -> LabelImage:
-        """Paint the ids of one kind into `(k, Y, X)`; where masks overlap, the higher score wins."""
+    def labels(self, kind: Kind | None = None) -> LabelImage:
+        """Paint the ids of one kind into `(k, Y, X)`; where masks overlap, the higher score wins.
+
+        Without a kind it is that of the first object: where cells come with their nuclei, the cells.
+        """
+        if kind is None:
+            kind = KINDS[int(self.kind[0])] if len(self) else "nucleus"
         _, height, width = self.shape
         out = np.zeros(self.shape, np.int32)
         order = np.argsort(np.nan_to_num(self.score, nan=-np.inf), kind="stable")
@@ -371,8 +376,9 @@ class View:
     reference: bool = False  # sees a reference frame and its mask
     block: int = 1  # consecutive frames decoded together: 1 or 2
     join: Literal["maps", "instances"] = "maps"  # how tiles are joined
-    normalise: Literal["frame", "running", "movie"] = "frame"
+    normalise: Literal["frame", "running", "movie", "background"] = "frame"
     diameter_px: tuple[float, float] = (15.0, 32.0)  # median object diameter it was trained for, from and to
+    size_px: tuple[int, int] | None = None  # height, width at which frames are seen whatever their objects' diameter
     stride: int = 16  # image sides are padded to multiples of this
     reach_px: int = 64  # overlap of tiles that hides their seams
 

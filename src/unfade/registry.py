@@ -15,19 +15,25 @@ from unfade.errors import SettingsError
 BUILTIN: dict[str, dict[str, str]] = {
     "systems": {
         "nuclei-unet": "unfade.systems.nuclei_unet:NucleiUNet",
+        "hourglass": "unfade.systems.hourglass:Hourglass",
         "lexy": "unfade.systems.lexy:Lexy",
         "flow": "unfade.systems.flow:Flow",
         "lexy-unet": "unfade.systems.lexy_unet:LexyUNet",
         "track-net": "unfade.systems.track_net:TrackNet",
         "siam-net": "unfade.systems.siam_net:SiamNet",
         "split-net": "unfade.systems.split_net:SplitNet",
+        "shape-aware": "unfade.systems.shape_aware:ShapeAware",
+        "imperfect": "unfade.systems.imperfect:Imperfect",
     },
     "engines": {
+        "blocks": "unfade.predict.blocks:BlockPredictor",
         "frames": "unfade.predict.frames:FramePredictor",
+        "boxes": "unfade.predict.boxes:BoxPredictor",
         "windows": "unfade.predict.windows:WindowPredictor",
         "rollout": "unfade.predict.rollout:RolloutPredictor",
     },
     "samplers": {
+        "tracked": "unfade.train.tracked:TrackedSampler",
         "stills": "unfade.train.sampler:CropSampler",
         "windows": "unfade.train.sequences:WindowSampler",
         "estimates": "unfade.train.estimates:EstimateSampler",

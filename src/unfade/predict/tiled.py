@@ -23,15 +23,15 @@ def predict_tiled(apply: Apply, image: Tensor, stride: int, reach_px: int, tile_
     `stride`) and see `reach_px` beyond the part that is kept.
     """
     height, width = image.shape[-2:]
-    padded = _padded(image, stride)
-    tall, wide = padded.shape[-2:]
+    whole = padded(image, stride)
+    tall, wide = whole.shape[-2:]
     reach = -(-reach_px // stride) * stride
     side = max(tile_px // stride * stride, 2 * reach + stride)
     if tall <= side and wide <= side:
-        return apply(padded)[..., :height, :width]
+        return apply(whole)[..., :height, :width]
     out: Tensor | None = None
     for (y0, y1, top, bottom), (x0, x1, left, right) in product(cuts(tall, side, reach), cuts(wide, side, reach)):
-        maps = apply(padded[..., y0:y1, x0:x1])
+        maps = apply(whole[..., y0:y1, x0:x1])
         if out is None:
             out = maps.new_empty((*maps.shape[:2], tall, wide))
         out[..., top:bottom, left:right] = maps[..., top - y0 : bottom - y0, left - x0 : right - x0]
@@ -39,7 +39,7 @@ def predict_tiled(apply: Apply, image: Tensor, stride: int, reach_px: int, tile_
     return out[..., :height, :width]
 
 
-def _padded(image: Tensor, stride: int) -> Tensor:
+def padded(image: Tensor, stride: int) -> Tensor:
     """Mirrored at the lower and right edge up to the next multiple of `stride`; frames smaller than that repeat."""
     for axis in (-2, -1):
         missing = -image.shape[axis] % stride

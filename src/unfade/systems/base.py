@@ -24,6 +24,7 @@ class System(ABC):
     settings_type: ClassVar[type[Settings]]
     presets: ClassVar[dict[str, dict[str, Any]]]
     of_network: ClassVar[frozenset[str]]  # settings that fix the build of the network, so that weights decide them
+    shown: ClassVar[tuple[str, ...]] = ()  # targets that `forward` sees in training beside the inputs
     sampler: ClassVar[str] = "stills"  # the registered sampler that draws its training examples
     metric: ClassVar[str] = "AP"  # score by which training keeps the best weights; any other comes from its `measure`
 
@@ -34,6 +35,11 @@ class System(ABC):
     def vectors(self) -> tuple[tuple[int, int], ...]:
         """Pairs of output maps (y, x) that are components of vectors: they turn where an image is turned."""
         return ()
+
+    @classmethod
+    def recipe(cls, preset: str) -> dict[str, Any]:
+        """Settings `train` and `sampler` that a training of the preset uses where it is not told otherwise."""
+        return {}
 
     @property
     @abstractmethod

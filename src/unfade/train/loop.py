@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import torch
 from pydantic import Field
@@ -16,22 +16,21 @@ from torch.utils.data import DataLoader, Dataset, Subset
 
 from unfade.ops.device import Precision, autocast, pick_device
 from unfade.ops.tensorfile import write_tensors
-from unfade.settings import Settings
 from unfade.train.checkpoint import load_progress, save_progress
 from unfade.train.log import Curves
+from unfade.train.schedule import RateSettings, ends_cycle, rate_at
 
 
-class TrainSettings(Settings):
+class TrainSettings(RateSettings):
     """How a network is trained, whatever it is."""
 
-    steps: int = Field(20_000, ge=1, description="optimiser steps")
-    rate: float = Field(1e-3, gt=0, description="learning rate (its peak under the cosine schedule)")
-    schedule: Literal["cosine", "constant"] = Field("cosine", description="how the rate runs over the steps")
-    warmup: int = Field(200, ge=0, description="steps over which the rate rises linearly")
+    optimiser: Literal["adamw", "sgd"] = Field("adamw", description="AdamW, or SGD with momentum 0.9")
     decay: float = Field(1e-4, ge=0, description="decoupled weight decay of AdamW; 0 gives plain Adam")
     average: float = Field(0.998, ge=0, lt=1, description="decay of the running average of weights; 0 = none")
     clip: float = Field(1.0, ge=0, description="largest gradient norm; 0 = no limit")
     check_every: int = Field(1000, ge=1, description="steps between validations")
+    patience: int = Field(0, ge=0, description="stop after so many validations without a better one; 0 = never")
+    snapshots: int = Field(4, ge=1, description="snapshots kept under the schedule 'restarts', the last ones")
     save_every: int = Field(250, ge=1, description="steps between checkpoints to resume from")
     minutes: float | None = Field(None, gt=0, description="stop after this long, min; the schedule follows the clock")
     workers: int = Field(1, ge=0, description="processes that prepare batches")
@@ -43,6 +42,8 @@ class TrainSettings(Settings):
 
 class Learner(Protocol):
     """The part of a system that the loop needs."""
+
+    shown: ClassVar[tuple[str, ...]]  # targets that `forward` sees in training
 
     def network(self) -> nn.Module:
         """A fresh network."""
@@ -82,10 +83,8 @@ class Training:
             network.load_state_dict(start)
         self.network = network.to(self.device).to(memory_format=torch.channels_last)
         self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
-        self.optimiser = torch.optim.AdamW(
-            self.network.parameters(), settings.rate, weight_decay=settings.decay, fused=self.device.type != "mps"
-        )
-        self.step, self.spent, self.best = 0, 0.0, -math.inf
+        self.optimiser = self._optimiser()
+        self.step, self.spent, self.best, self.waited = 0, 0.0, -math.inf, 0
         folder.mkdir(parents=True, exist_ok=True)
         self._resume()
         self.curves = Curves(folder, self.step, settings.tensorboard)
@@ -102,7 +101,7 @@ class Training:
         sums: dict[str, float] = {}
         clock, seen = time.monotonic(), 0
         for batch in self._loader(batches):
-            if self._fraction() >= 1:
+            if self._fraction() >= 1 or self._tired():
                 break
             for name, value in self._one(batch).items():
                 sums[name] = sums.get(name, 0.0) + value
@@ -118,9 +117,13 @@ class Training:
                     self.step, {**{k: v / seen for k, v in sums.items()}, **scores, "minutes": self.spent / 60}
                 )
                 sums, seen, clock = {}, 0, time.monotonic()
+                self.waited += 1
                 if scores[metric] > self.best:
-                    self.best = scores[metric]
+                    self.best, self.waited = scores[metric], 0
                     write_tensors(self.folder / "best.safetensors", self.average.state_dict(), self.metadata)
+                last = last or self._tired()
+            if ends_cycle(s, self.step):
+                self._snapshot()
             if self.step % s.save_every == 0 or last:
                 self._save()
             if last:
@@ -132,7 +135,10 @@ class Training:
         s = self.settings
         inputs = {k: v.to(self.device, non_blocking=True) for k, v in batch["inputs"].items()}
         targets = {k: v.to(self.device, non_blocking=True) for k, v in batch["targets"].items()}
-        rate = self._rate()
+        inputs |= {k: targets[k] for k in self.system.shown}
+        targets["progress"] = torch.tensor(self._fraction())
+        torch.manual_seed(s.seed * 1_000_003 + self.step)  # whatever a step draws, a resumed training draws again
+        rate = rate_at(s, self.step, self._fraction())
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         self.network.train()
@@ -164,11 +170,22 @@ class Training:
         done = self.step / s.steps
         return done if s.minutes is None else max(done, self.spent / 60 / s.minutes)
 
-    def _rate(self) -> float:
-        s = self.settings
-        rise = min(1.0, (self.step + 1) / max(s.warmup, 1))
-        fall = 0.5 * (1 + math.cos(math.pi * min(self._fraction(), 1.0))) if s.schedule == "cosine" else 1.0
-        return s.rate * rise * max(fall, 0.01)
+    def _tired(self) -> bool:
+        """Whether validation has not become better for long enough (early stopping)."""
+        return 0 < self.settings.patience <= self.waited
+
+    def _snapshot(self) -> None:
+        """Keep the weights as they are before the rate restarts; of earlier ones the last few."""
+        number = self.step // self.settings.cycle
+        path = self.folder / f"snapshot-{number}.safetensors"
+        write_tensors(path, self.network.state_dict(), self.metadata)
+        (self.folder / f"snapshot-{number - self.settings.snapshots}.safetensors").unlink(missing_ok=True)
+
+    def _optimiser(self) -> torch.optim.Optimizer:
+        s, parameters = self.settings, self.network.parameters()
+        if s.optimiser == "sgd":
+            return torch.optim.SGD(parameters, s.rate, momentum=0.9, weight_decay=s.decay)
+        return torch.optim.AdamW(parameters, s.rate, weight_decay=s.decay, fused=self.device.type != "mps")
 
     def _loader(self, batches: Dataset[Any]) -> DataLoader[Any]:
         left = Subset(batches, range(self.step, self.settings.steps))
@@ -182,6 +199,7 @@ class Training:
                 "step": self.step,
                 "spent": self.spent,
                 "best": self.best,
+                "waited": self.waited,
                 "network": self.network.state_dict(),
                 "average": self.average.state_dict(),
                 "optimiser": self.optimiser.state_dict(),
@@ -197,3 +215,4 @@ class Training:
         self.average.load_state_dict(found["average"])
         self.optimiser.load_state_dict(found["optimiser"])
         self.step, self.spent, self.best = found["step"], found["spent"], found["best"]
+        self.waited = found.get("waited", 0)

@@ -94,3 +94,47 @@ def test_a_damaged_checkpoint_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "last.pt").write_bytes(b"nonsense")
     with pytest.raises(WeightsError, match="delete it"):
         load_progress(tmp_path / "last.pt")
+
+
+def test_training_stops_when_validation_gets_no_better(tmp_path: Path) -> None:
+    scores = iter([0.5, 0.7, 0.6, 0.65, 0.9])
+    settings = QUICK.changed(steps=10, check_every=1, patience=2)
+    training = Training(system(), settings, tmp_path)
+    training.run(batches(10), lambda network: {"score": next(scores)}, "score")
+    assert training.step == 4
+    assert training.best == 0.7
+    again = Training(system(), settings, tmp_path)
+    again.run(batches(10), lambda network: {"score": 1.0}, "score")
+    assert again.step == 4  # a training that has stopped stays so
+
+
+def test_snapshots_are_kept_before_every_restart(tmp_path: Path) -> None:
+    settings = QUICK.changed(steps=6, schedule="restarts", cycle=2, snapshots=2, check_every=6)
+    training = Training(system(), settings, tmp_path)
+    training.run(batches(), by_foreground, "score")
+    assert sorted(p.name for p in tmp_path.glob("snapshot-*")) == ["snapshot-2.safetensors", "snapshot-3.safetensors"]
+    last, _ = read_tensors(tmp_path / "snapshot-3.safetensors")
+    assert all(torch.equal(last[k], v) for k, v in training.network.state_dict().items())
+
+
+def test_sgd_is_there_for_restarts(tmp_path: Path) -> None:
+    training = Training(system(), QUICK.changed(optimiser="sgd"), tmp_path)
+    training.run(batches(), by_foreground, "score")
+    assert isinstance(training.optimiser, torch.optim.SGD)
+    assert training.step == 6
+
+
+def test_what_a_step_draws_is_drawn_again_after_a_stop(tmp_path: Path) -> None:
+    drawn: list[float] = []
+
+    class Dicing(NucleiUNet):
+        def loss(self, outputs: dict[str, torch.Tensor], targets: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+            drawn.append(float(torch.rand(1)))
+            assert 0 <= float(targets["progress"]) < 1
+            return super().loss(outputs, targets)
+
+    for place in ("a", "b"):
+        torch.manual_seed(len(drawn))
+        Training(Dicing(system().settings), QUICK, tmp_path / place).run(batches(), by_foreground, "score")
+    assert drawn[:6] == drawn[6:]
+    assert len(set(drawn)) == 6

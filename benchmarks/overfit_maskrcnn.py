@@ -1,0 +1,123 @@
+"""Can the network learn at all: four crops of label-free cells, seen again and again, must come out almost exactly.
+
+For every loss and head of the mask branch, the network of the default preset is trained on four crops of one frame of
+DIC-C2DH-HeLa at half resolution, with no augmentation, and scored on the same crops: SEG and, beside it, the ceiling
+of masks of that size (truth, encoded and painted again).
+
+python benchmarks/overfit_maskrcnn.py [../shared/data] --rows shape-aware,bce --steps 300
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+import torch
+
+from unfade.instances.boxes import Regions, paint, without_doubles
+from unfade.ops.boxes import boxes_of, sampled
+from unfade.ops.device import autocast
+from unfade.ops.normalise import levels, scaled
+from unfade.ops.overlap import contingency
+from unfade.predict.boxes import BoxPredictor
+from unfade.systems.shape_aware import SMALL, ShapeAware, ShapeAwareSettings
+
+ROWS: dict[str, dict[str, Any]] = {
+    "shape-aware": {},
+    "bce": {"loss": "bce"},
+    "focal": {"loss": "focal"},
+    "noise": {"noise": True},
+    "wta": {"heads": 4, "noise": True},
+    "ewta": {"heads": 4, "evolving": True},
+    "56 px": {"mask_px": 56},
+}
+
+
+def crops(data: Path, side: int) -> tuple[np.ndarray, np.ndarray]:
+    """Four crops `(4, 1, Y, X)` at half resolution and their labels `(4, Y, X)`."""
+    folder = data / "ctc" / "DIC-C2DH-HeLa"
+    image = tifffile.imread(folder / "01" / "t034.tif").astype(np.float32)
+    labels = tifffile.imread(folder / "01_ST" / "SEG" / "man_seg034.tif").astype(np.int32)[::2, ::2]
+    half = image.reshape(256, 2, 256, 2).mean((1, 3))
+    normal = scaled(half, levels(half))
+    corners = [(y, x) for y in (0, 256 - side) for x in (0, 256 - side)]
+    pairs = [(normal[y : y + side, x : x + side], labels[y : y + side, x : x + side]) for y, x in corners]
+    return np.stack([p[0] for p in pairs])[:, None], np.stack([p[1] for p in pairs])
+
+
+def seg(found: list[np.ndarray], truth: np.ndarray) -> float:
+    """Mean IoU over the true objects of at least 30 px; one counts where more than half of it is covered."""
+    scores: list[float] = []
+    for mine, true in zip(found, truth, strict=True):
+        overlap = contingency(mine, true)
+        iou = overlap.sparse_iou() * (overlap.share_of_b() > 0.5)
+        best = np.zeros(len(overlap.ids_b))
+        np.maximum.at(best, overlap.j, iou)
+        scores += best[overlap.area_b >= 30].tolist()
+    return float(np.mean(scores))
+
+
+def ceiling(labels: np.ndarray, side: int) -> float:
+    """SEG of the truth itself as masks of `side` px."""
+    found = []
+    for frame in labels:
+        ids, boxes = boxes_of(torch.from_numpy(frame).long())
+        which = torch.zeros(len(ids), dtype=torch.long)
+        inside = sampled(torch.from_numpy(frame)[None], which, boxes, side) == ids[:, None, None]
+        chances = torch.stack([~inside, inside], dim=1).float().numpy()
+        n = len(ids)
+        regions = Regions(boxes.numpy(), np.ones(n), chances, np.zeros((n, 3, side, side)), np.ones(n, bool))
+        painted = without_doubles(paint(regions, frame.shape), regions.whole, 0.5)
+        found.append(painted.labels("cell")[0])
+    return seg(found, labels)
+
+
+def overfit(settings: ShapeAwareSettings, image: np.ndarray, labels: np.ndarray, steps: int) -> dict[str, float]:
+    torch.manual_seed(0)
+    system = ShapeAware(settings)
+    network = system.network().train().to(memory_format=torch.channels_last)
+    optimiser = torch.optim.AdamW(network.parameters(), 1e-3, weight_decay=0)
+    targets = {k: torch.from_numpy(v)[:, None] for k, v in system.encode(labels, image).items()}
+    inputs = {"image": torch.from_numpy(image)[:, None], "labels": targets["labels"]}
+    began = time.perf_counter()
+    for step in range(steps):
+        for group in optimiser.param_groups:
+            group["lr"] = 1e-3 * min(1, (step + 1) / 20) * (0.5 + 0.5 * np.cos(np.pi * step / steps))
+        with autocast(torch.device("cpu")):
+            outputs, _ = system.forward(network, inputs)
+        shown = {**targets, "progress": torch.tensor(step / steps)}
+        terms = system.loss({k: v.float() for k, v in outputs.items()}, shown)
+        total = torch.stack(list(terms.values())).sum()
+        optimiser.zero_grad()
+        total.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimiser.step()
+    seconds = time.perf_counter() - began
+    engine = BoxPredictor(system, network, torch.device("cpu"))
+    found = [engine.instances(one, ends=[(0.0, 1.0)]).labels("cell")[0] for one in image]
+    return {"SEG": seg(found, labels), "loss": float(total.detach()), "seconds": seconds}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path, nargs="?", default=os.environ.get("UNFADE_DATA", "../shared/data"))
+    parser.add_argument("--rows", default=",".join(ROWS))
+    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--side", type=int, default=128)
+    options = parser.parse_args()
+    image, labels = crops(Path(options.data), options.side)
+    for name in options.rows.split(","):
+        settings = ShapeAwareSettings.parse({**SMALL, **ROWS[name]})
+        result = overfit(settings, image, labels, options.steps)
+        facts = {"row": name, **{k: round(v, 4) for k, v in result.items()}}
+        print(json.dumps({**facts, "ceiling": round(ceiling(labels, settings.mask_px), 4)}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
