@@ -1,0 +1,82 @@
+"""Does a temporal model keep nuclei that have become invisible? Dice per frame on synthetic sequences.
+
+usage: python benchmarks/fading.py STILLS SYSTEM[=WEIGHTS] … [--part test] [--sequences 16] [--frames 24] [--seed 0]
+
+The nuclei, taken from the held-out part of STILLS, are bright up to frame 7 and exactly as bright as their cytoplasm
+from frame 8 to the end. Prints the foreground Dice of every system in frame 2, in each frame, in its worst frame and
+over the invisible frames, as means over the sequences.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+
+from unfade import api
+from unfade.datasets.stills import read_stills
+from unfade.records import Movie
+from unfade.score.pixels import confusion
+from unfade.synth import NucleusShapes, TranslocationMovie, draw_settings
+from unfade.synth.fading import TimeCourse
+
+DIAMETER_PX = 24.0
+LAST_SEEN = 7
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("stills", type=Path)
+    parser.add_argument("systems", nargs="+")
+    parser.add_argument("--part", default="test")
+    parser.add_argument("--sequences", type=int, default=16)
+    parser.add_argument("--frames", type=int, default=24)
+    parser.add_argument("--size", type=int, default=192)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    movies = sequences(options)
+    out: dict[str, object] = {}
+    for name in options.systems:
+        system, _, weights = name.partition("=")
+        out[name] = summary(np.array([dice(movie, truth, system, weights or None) for movie, truth in movies]))
+    print(json.dumps(out, indent=2))
+
+
+def sequences(options: argparse.Namespace) -> list[tuple[Movie, np.ndarray]]:
+    """Movies of the reporter and their nuclei `(T, Y, X)`."""
+    stills = read_stills(options.stills, (options.part,))
+    shapes = NucleusShapes.from_stills([s.image[0, 0] for s in stills], [s.labels[0] for s in stills], most=500)
+    course = TimeCourse(
+        ratio_before=2.0, ratio_after=1.0, after_spread=0.0, stimulus_frame=float(LAST_SEEN), export_frames=0.0
+    )
+    out = []
+    for n in range(options.sequences):
+        rng = np.random.default_rng((options.seed, n))
+        drawn = draw_settings(rng, options.frames, options.size, (DIAMETER_PX, DIAMETER_PX))
+        nuclei = drawn.nuclei.changed(residue=0.0, division_rate=0.0)
+        made = TranslocationMovie(drawn.changed(course=course.plain(), nuclei=nuclei.plain()), shapes).frames()
+        out.append((Movie.of(made.image), made.nuclei))
+    return out
+
+
+def dice(movie: Movie, truth: np.ndarray, system: str, weights: str | None) -> list[float]:
+    found = np.asarray(api.segment(movie, 0, system=system, weights=weights, diameter=DIAMETER_PX))
+    return [confusion(a > 0, b > 0).dice() for a, b in zip(found, truth, strict=True)]
+
+
+def summary(values: np.ndarray) -> dict[str, object]:
+    """Means over sequences of Dice `(N, T)`."""
+    mean = np.nanmean(values, axis=0)
+    return {
+        "frame 2": round(float(mean[2]), 4),
+        "worst frame": round(float(mean.min()), 4),
+        "seen": round(float(mean[: LAST_SEEN + 1].mean()), 4),
+        "invisible": round(float(mean[LAST_SEEN + 1 :].mean()), 4),
+        "by frame": [round(float(v), 3) for v in mean],
+    }
+
+
+if __name__ == "__main__":
+    main()
