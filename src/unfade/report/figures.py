@@ -6,6 +6,7 @@ Sizes and letters follow what journals ask for: one column is 89 mm wide, letter
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -85,8 +86,8 @@ def lengths(content: ReportContent) -> Figure:
     return figure
 
 
-def save(figure: Figure, path: Path | str) -> None:
-    """Write a figure as `.svg`, `.pdf` or `.png`, in one step.
+def save(figure: Figure, path: Path | str, dpi: int = DPI) -> None:
+    """Write a figure as `.svg`, `.pdf` or `.png` of `dpi` points per inch, in one step.
 
     Raises
     ------
@@ -100,7 +101,7 @@ def save(figure: Figure, path: Path | str) -> None:
     undated = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(target.suffix.lower())
     try:
         with matplotlib.rc_context(STYLE):
-            figure.savefig(part, dpi=DPI, metadata=undated)
+            figure.savefig(part, dpi=dpi, metadata=undated)
         part.replace(target)
     except OSError as error:
         part.unlink(missing_ok=True)
@@ -114,3 +115,37 @@ def _figure(title: str, x: str, y: str) -> tuple[Figure, matplotlib.axes.Axes]:
     plot = figure.add_subplot()
     plot.set(title=title, xlabel=x, ylabel=y)
     return figure, plot
+
+
+def reach(weight: np.ndarray, shares: np.ndarray, limits: dict[str, float], title: str) -> Figure:
+    """An effective receptive field `(Y, X)` beside the share of its weight within each radius `(R,)`, in px from 0.
+
+    `limits` are named radii that are drawn as lines.
+    """
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(2 * COLUMN_MM / 25.4, HEIGHT_MM / 25.4), layout="constrained")
+        left, right = figure.subplots(1, 2)
+        left.imshow(np.sqrt(weight), cmap="magma", interpolation="nearest")
+        left.set(title=title, xlabel="px", ylabel="px")
+        right.plot(np.arange(len(shares)), 100 * shares, color=BLUE, linewidth=1.2)
+        for n, (name, radius) in enumerate(limits.items()):
+            right.axvline(radius, color=GREY, linewidth=0.8, linestyle=("--", ":", "-.", "-")[n % 4], label=name)
+        right.set(xlabel="distance from the output pixel, px", ylabel="weight within, %", ylim=(0, 101))
+        right.legend(loc="lower right")
+    return figure
+
+
+def pictures(rows: Sequence[Sequence[np.ndarray]], columns: Sequence[str], title: str) -> Figure:
+    """Images `(Y, X)` in rows, one title per column; each is drawn from its least to its largest value."""
+    with matplotlib.rc_context(STYLE):
+        side = 2 * COLUMN_MM / 25.4 / max(len(columns), 3)
+        figure = Figure(figsize=(side * len(columns), side * len(rows) + 0.4), layout="constrained")
+        figure.suptitle(title, x=0.01, ha="left", fontsize=8, fontweight="bold")
+        plots = figure.subplots(len(rows), len(columns), squeeze=False)
+        for line, row in zip(plots, rows, strict=True):
+            for plot, image in zip(line, row, strict=True):
+                plot.imshow(image, cmap="gray", interpolation="nearest")
+                plot.set_axis_off()
+        for plot, name in zip(plots[0], columns, strict=True):
+            plot.set_title(name, loc="center", fontweight="normal", fontsize=7)
+    return figure

@@ -1,0 +1,53 @@
+"""`unfade doctor`: what a network can see, and whether that is enough for a movie."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from unfade.cli import options
+from unfade.cli.console import escape, messages, progress, results, say_json
+
+
+def doctor(
+    system: Annotated[str, typer.Option(help="A registered system; see unfade models.")] = "nuclei-unet",
+    weights: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Shipped name or path (the system's default); none = random start."),
+    ] = None,
+    movie: Annotated[Path | None, typer.Option(help="Movie whose objects are compared with what it sees.")] = None,
+    channel: Annotated[str, typer.Option(help="Channel of the movie with the objects, by name or index.")] = "0",
+    diameter: options.Diameter = None,
+    stills: Annotated[
+        Path | None, typer.Option(help="Folder with images/ and masks/ for pictures of boundary bands and loss maps.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for figures and doctor.json.")] = None,
+    draws: Annotated[int, typer.Option(min=1, help="Random inputs to average over.")] = 8,
+    device: options.Device = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Measure how far the pixels of a network see (effective receptive field) and say if a movie's objects fit."""
+    from unfade import api
+
+    chosen = {"diameter": options.diameter_of(diameter), "device": device}
+    with progress(quiet=as_json) as bars:
+        found, files = api.doctor(
+            system,
+            weights,
+            movie,
+            channel=channel,
+            stills=stills,
+            out=out,
+            draws=draws,
+            predict={k: v for k, v in chosen.items() if v is not None},
+            progress=bars,
+        )
+    if as_json:
+        say_json({**found.facts(), "files": [str(path) for path in files]})
+        return
+    for sentence in found.verdicts:
+        results.print(escape(sentence), soft_wrap=True)
+    for path in files:
+        messages.print(f"Written: [cyan]{escape(str(path))}[/]", soft_wrap=True)
