@@ -22,6 +22,7 @@ from unfade.train.estimates import EstimateSampler, EstimateSettings
 
 NAMES = ("sensitivity", "specificity", "Dice", "Hausdorff_px")
 HELD_SEED = 20_240_900
+CROPS = 128
 
 Figures = dict[str, list[float]]
 
@@ -50,19 +51,22 @@ def cell(figures: Figures | None) -> str:
 
 
 def on_stills(
-    system: Any, network: torch.nn.Module, stills: Sequence[Still], sampler: EstimateSettings, crops: int = 128
+    system: Any, network: torch.nn.Module, stills: Sequence[Still], sampler: EstimateSettings, which: int = 0
 ) -> Figures:
-    """Crops of held-out stills; previous masks and references are estimates, as in tables 1, 3 and 5."""
+    """Crops of held-out stills; previous masks and references are estimates, as in tables 1, 3 and 5.
+
+    `which` is the map that is scored: 0 the nucleus, 1 the cytosol.
+    """
     plain = sampler.changed(batch=8, policy={}, intensity=False, unreliable={})
-    batches = EstimateSampler(stills, system, plain, HELD_SEED, crops // 8)
+    batches = EstimateSampler(stills, system, plain, HELD_SEED, CROPS // 8)
     engine = open_engine(system, network, PredictSettings())
     rows = []
     for n in range(len(batches)):
         inputs = {k: v.to(engine.device) for k, v in batches[n]["inputs"].items()}
         with torch.inference_mode(), autocast(engine.device):
             maps = system.activate(system.forward(engine.network, inputs)[0])
-        found = maps[:, 0, 0].float().cpu().numpy() > system.settings.splitting.threshold
-        truth = batches[n]["targets"]["maps"][:, 0, 0].numpy() > 0.5
+        found = maps[:, 0, which].float().cpu().numpy() > system.settings.splitting.threshold
+        truth = batches[n]["targets"]["maps"][:, 0, which].numpy() > 0.5
         rows += [measures(a, b) for a, b in zip(found, truth, strict=True)]
     return summary(rows)
 
@@ -87,9 +91,11 @@ def on_sequences(system: Any, network: torch.nn.Module, movies: Sequence[Still])
 def rolled_out(system: Any, network: torch.nn.Module, still: Still, rng: np.random.Generator) -> Iterator[np.ndarray]:
     """The mask of every frame of a movie of one channel."""
     engine = open_engine(system, network, PredictSettings())
-    movie, threshold = Movie.of(still.image), system.settings.splitting.threshold
+    settings = system.settings
+    threshold = (settings.splitting if "splitting" in type(settings).model_fields else settings.grouping).threshold
+    movie = Movie.of(still.image)
     how = system.view.normalise
-    ends = None if how == "frame" else movie_ends(movie, 0, how)
+    ends = None if how == "frame" else list(movie_ends(movie, 0, how))
     if isinstance(engine, RolloutPredictor):
         first = still.labels[0] > 0
         memory = engine.begun(draw_estimate(rng, first, 0.80).mask(first))
@@ -98,5 +104,6 @@ def rolled_out(system: Any, network: torch.nn.Module, still: Still, rng: np.rand
             yield maps[0] > threshold
         return
     assert isinstance(engine, FramePredictor)
-    for frame in movie.frames():
-        yield engine.maps(frame, 1.0, ends)[0] > threshold
+    for t in range(len(movie)):
+        seen = engine.context(movie, t, 0)
+        yield engine.maps(seen, 1.0, None if ends is None else ends * len(seen))[0] > threshold

@@ -3,11 +3,12 @@
 usage: python experiments/lexy/prepare_synthetic.py STILLS FOLDER [--stills N N N] [--sequences N N N] [--videos N]
 
 STILLS is a training folder with `split.csv` (dsb2018). Nuclei of its training stills make the training data, nuclei of
-its held-out stills the validation and test data. FOLDER gets three training folders, each with `images/`, `masks/` (of
-nuclei), `cells/` (of whole cells) and `split.csv`:
+its held-out stills the validation and test data. FOLDER gets four training folders, each with `images/`, `masks/` (of
+nuclei) and `split.csv`:
 
 - `stills`: crops of 128 px of reporter images at any nucleus/cytoplasm contrast, not centred on a nucleus (for the
   paper's HPA crops);
+- `cells`: the same images; masks of whole cells, with the nuclei marked, for a second map of the cytosol;
 - `sequences`: 30 frames; the nuclei are bright, leave by frame 8 and stay invisible (for its synthetic sequences);
 - `videos`: ten videos of one or few cells, 21 to 41 frames, as different from each other in brightness, noise and
   contrast as the generator allows, nuclei fading and coming back (for its ten LEXY videos).
@@ -22,6 +23,7 @@ import numpy as np
 import tifffile
 
 from unfade.datasets.stills import read_stills
+from unfade.ops.boxes import NUCLEUS
 from unfade.synth.appearance import draw_settings
 from unfade.synth.fading import TranslocationSettings
 from unfade.synth.shapes import NucleusShapes
@@ -52,6 +54,8 @@ def main() -> None:
                 settings = still_settings(rng) if kind == "stills" else sequence_settings(rng)
                 names.append((write(options.folder / kind, f"{part}{n:04d}", settings, shapes[part]), part))
         split(options.folder / kind, names)
+        if kind == "stills":
+            split(options.folder / "cells", names)
     names = []
     for n in range(options.videos):
         rng = np.random.default_rng([7, n])
@@ -99,10 +103,14 @@ def video_settings(rng: np.random.Generator) -> TranslocationSettings:
 def write(folder: Path, name: str, settings: TranslocationSettings, shapes: NucleusShapes) -> str:
     """Write image, nuclei and cells of one movie; the name of its file."""
     found = TranslocationMovie(settings, shapes).frames()
-    for kind, stack in (("images", found.image[:, 0]), ("masks", found.nuclei), ("cells", found.cells)):
-        (folder / kind).mkdir(parents=True, exist_ok=True)
-        data = (stack[0] if len(stack) == 1 else stack).astype(np.uint16)
-        tifffile.imwrite(folder / kind / f"{name}.tif", data, compression="zlib")
+    stacks = [(folder, "images", found.image[:, 0]), (folder, "masks", found.nuclei.astype(np.uint16))]
+    if folder.name == "stills":
+        beside = folder.with_name("cells")
+        both = np.where(found.nuclei > 0, found.cells + NUCLEUS, found.cells).astype(np.uint32)
+        stacks += [(beside, "images", found.image[:, 0]), (beside, "masks", both)]
+    for place, kind, stack in stacks:
+        (place / kind).mkdir(parents=True, exist_ok=True)
+        tifffile.imwrite(place / kind / f"{name}.tif", stack[0] if len(stack) == 1 else stack, compression="zlib")
     return f"{name}.tif"
 
 

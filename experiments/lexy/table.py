@@ -68,7 +68,7 @@ def run(row: Row, options: argparse.Namespace) -> None:
     folder = options.trainings / row.name
     api.train(data, folder, settings)
     system, network, spent = trained(settings.system, folder)
-    stills = read_stills(options.data / "stills", ("test",))
+    stills = read_stills(options.data / ("cells" if system.settings.cytosol else "stills"), ("test",))
     sequences = read_stills(options.data / "sequences", ("test",))
     crop = EstimateSettings(crop_px=settings.sampler.get("crop_px", 128), native=1.0, empty=0.0)
     rolled = on_sequences(system, network, sequences)
@@ -77,6 +77,7 @@ def run(row: Row, options: argparse.Namespace) -> None:
         {
             "stills": on_stills(system, network, stills, crop),
             "rollouts": rolled["figures"],
+            **({"cytosol": on_stills(system, network, stills, crop, which=1)} if system.settings.cytosol else {}),
             "course": rolled["course"],
             "parameters": sum(p.numel() for p in network.parameters()),
             "small": options.small is not None,
@@ -131,6 +132,8 @@ def print_table(table: str) -> None:
                 print(f"| {row.about['label']} | paper | {kind} | {cell(expected)} |")
             if found is not None:
                 print(f"| {row.about['label']} | here | {kind} | {cell(found[kind])} |")
+        if found is not None and "cytosol" in found:
+            print(f"| {row.about['label']} | here | stills, cytosol | {cell(found['cytosol'])} |")
         if found is None:
             print(f"| {row.about['label']} | here | not run | | | | |")
 

@@ -17,13 +17,14 @@ from torch.utils.data import Dataset
 
 from unfade.errors import TruthError
 from unfade.instances.confidence import mask_confidence
-from unfade.instances.shape import Splitting, by_shape, closed_gap, encode_mask
+from unfade.instances.shape import Splitting, by_shape, closed_gap, encode_mask, nuclei_of
 from unfade.losses.boundary import boundary_loss, hausdorff_loss
 from unfade.losses.crossentropy import weighted_crossentropy
 from unfade.losses.hard_pixels import hard_pixel_loss, hard_pixels_of
 from unfade.losses.overlap import dice_loss
 from unfade.losses.regression import absolute_difference, squared_difference
 from unfade.models.lexy_unet import EncoderName, build_encoder
+from unfade.ops.boxes import NUCLEUS
 from unfade.ops.device import Precision, autocast, pick_device
 from unfade.records import Instances, View
 from unfade.settings import Settings
@@ -93,19 +94,21 @@ class MaskSystem(System):
         return build_encoder(s.encoder, channels, s.width, masks, s.batch_norm)
 
     def encode(self, labels: np.ndarray, image: np.ndarray) -> dict[str, np.ndarray]:
-        """Targets `{"maps": (L, K, Y, X)}` of nuclei `(L, Y, X)`, or of nuclei and whole cells `(L, 2, Y, X)`.
+        """Targets `{"maps": (L, K, Y, X)}` of nuclei `(L, Y, X)`.
+
+        Where the cytosol is learnt, labels are those of whole cells, with `ops.boxes.NUCLEUS` added in the nucleus.
 
         Raises
         ------
         TruthError
             If the cytosol is to be learnt and there are no labels of cells.
         """
-        nuclei = labels if labels.ndim == 3 else labels[:, 0]
+        nuclei = nuclei_of(labels)
         maps = [np.stack([encode_mask(frame, self.settings.gap) for frame in nuclei])]
         if self.settings.cytosol:
-            if labels.ndim == 3:
-                raise TruthError("The cytosol map needs labels of whole cells too; give both or set cytosol = false.")
-            maps.append(((labels[:, 1] > 0) & (nuclei == 0)).astype(np.float32))
+            if labels.any() and not (labels >= NUCLEUS).any():
+                raise TruthError("The cytosol map needs labels of whole cells with their nuclei marked; or set it off.")
+            maps.append(((labels > 0) & (nuclei == 0)).astype(np.float32))
         return {"maps": np.stack(maps, axis=1)}
 
     def loss(self, outputs: Maps, targets: Maps) -> dict[str, Tensor]:

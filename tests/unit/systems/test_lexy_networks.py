@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from unfade.errors import TruthError
+from unfade.ops.boxes import NUCLEUS
 from unfade.systems.base import System
 from unfade.systems.feedback import FeedbackSettings, FeedbackSystem
 from unfade.systems.lexy_unet import LexyUNet
@@ -167,7 +168,7 @@ def test_the_cytosol_is_a_second_map() -> None:
     system = LexyUNet(MaskSettings.parse({**SMALL, "cytosol": True}))
     nuclei, cells = np.zeros((1, 8, 8), np.int32), np.zeros((1, 8, 8), np.int32)
     nuclei[0, 3:5, 3:5], cells[0, 2:6, 2:6] = 1, 1
-    maps = system.encode(np.stack([nuclei, cells], 1), np.zeros((1, 1, 8, 8), np.float32))["maps"]
+    maps = system.encode(cells + NUCLEUS * nuclei, np.zeros((1, 1, 8, 8), np.float32))["maps"]
     assert maps.shape == (1, 2, 8, 8)
     assert [int(m.sum()) for m in maps[0]] == [4, 12]
     assert not (maps[0, 0] * maps[0, 1]).any()
