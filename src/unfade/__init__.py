@@ -22,6 +22,7 @@ _HOMES: dict[str, str] = {
         (
             "run",
             "batch",
+            "watch",
             "cluster",
             "segment",
             "track",
@@ -36,6 +37,8 @@ _HOMES: dict[str, str] = {
     ),
     "open_movie": "unfade.api",
     "Way": "unfade.pipeline.running",
+    "Session": "unfade.pipeline.session",
+    "Vigil": "unfade.pipeline.watching",
 }
 
 __all__ = ["__version__", *_HOMES]

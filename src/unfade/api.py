@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from unfade.pipeline.running import Way
     from unfade.pipeline.settings import RunSettings
     from unfade.pipeline.training import TrainingSettings
+    from unfade.pipeline.watching import Seen, Vigil
     from unfade.repair import RepairSettings
     from unfade.scale.cluster import Cluster
     from unfade.score.result import Scores
@@ -97,6 +98,28 @@ def batch(
 
     chosen = settings or RunSettings()
     return run_batch(list_positions(source), Path(out), chosen, progress, way or Way(report=False), on_error)
+
+
+def watch(
+    source: str | Path,
+    out: str | Path,
+    settings: RunSettings | None = None,
+    tell: Callable[[Seen], None] | None = None,
+    vigil: Vigil | None = None,
+) -> RunFolder:
+    """Follow a folder or OME-Zarr that is still being written, frame by frame, and leave a run folder in `out`.
+
+    `tell` hears of every frame; `vigil` says when the watch ends, as in `unfade.Vigil(timeout_s=600)`.
+
+    Raises
+    ------
+    UnfadeError
+        If no frame comes, or source, settings or folder cannot be used.
+    """
+    from unfade.pipeline import watching
+    from unfade.pipeline.settings import RunSettings
+
+    return watching.watch(Path(source), Path(out), settings or RunSettings(), tell, vigil or watching.Vigil())
 
 
 def cluster(where: str, config: str | Path | None = None) -> AbstractContextManager[Cluster]:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import unfade
-from unfade.cli import batch, doctor, export, info, models, repair, run, score, synthesize, train
+from unfade.cli import batch, doctor, export, info, models, repair, run, score, synthesize, train, watch
 
 app = typer.Typer(
     name="unfade",
@@ -35,6 +35,7 @@ def _options(
 app.command("run")(run.run)
 app.command("batch")(batch.batch)
 app.command("repair")(repair.repair)
+app.command("watch")(watch.watch)
 app.command("info")(info.info)
 app.command("models")(models.models)
 app.command("train")(train.train)

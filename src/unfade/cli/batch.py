@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from unfade.cli import options
-from unfade.cli.console import escape, messages, progress, say_json
+from unfade.cli.console import escape, messages, progress, say, say_json
 from unfade.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -117,11 +117,6 @@ def workers(dask: str | None, config: Path | None) -> Iterator[Cluster | None]:
     with api.cluster(dask, config) as pool:
         messages.print(f"{pool.workers} workers; watch them at {escape(pool.dashboard)}", soft_wrap=True)
         yield pool
-
-
-def say(text: str) -> None:
-    """A line for people."""
-    messages.print(escape(text), soft_wrap=True)
 
 
 def _tell(screen: Screen) -> None:

@@ -31,6 +31,11 @@ def escape(text: str) -> str:
     return plain(text)
 
 
+def say(text: str) -> None:
+    """A line for people."""
+    messages.print(escape(text), soft_wrap=True)
+
+
 def say_json(values: Any) -> None:
     """Machine-readable result on standard output; what is no number is null."""
     sys.stdout.write(json.dumps(_finite(values), indent=2, ensure_ascii=False, allow_nan=False) + "\n")

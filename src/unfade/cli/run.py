@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from unfade.cli import options
-from unfade.cli.console import escape, messages, progress, say_json
+from unfade.cli.console import escape, messages, progress, say, say_json
 from unfade.errors import SettingsError
 
 RESULT = "Measurements"  # heading in the help
@@ -143,7 +143,7 @@ def run(
     if resume and not target.is_dir():
         raise SettingsError(f"There is no run in {target} to go on with; leave out --resume.")
     with batch.workers(dask, dask_config) as pool, progress(as_json) as draw:
-        way = Way(pool=pool, tell=None if as_json else batch.say, kept=resume)
+        way = Way(pool=pool, tell=None if as_json else say, kept=resume)
         folder = api.run(source, target, chosen, draw, way)
     facts = folder.read_manifest()
     if as_json:

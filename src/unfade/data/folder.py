@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -24,8 +25,8 @@ _NUMBER = re.compile(r"(\d+)")
 _OTHER_AXIS = re.compile(r"(?:^|[^a-z])(c|ch|channel|w|z|slice|p|pos|s|xy)[_-]?$")
 
 
-def list_frames(folder: Path) -> tuple[str, tuple[Path, ...]]:
-    """Family (`TIFF`, `PNG`, `JPEG`) and files of a folder of frames, in natural order.
+def list_frames(folder: Path, leave_out: Collection[str] = ()) -> tuple[str, tuple[Path, ...]]:
+    """Family (`TIFF`, `PNG`, `JPEG`) and files of a folder of frames, in natural order; some names are left out.
 
     Raises
     ------
@@ -37,7 +38,7 @@ def list_frames(folder: Path) -> tuple[str, tuple[Path, ...]]:
     kinds = {suffix: family for family, suffixes in FAMILIES.items() for suffix in suffixes}
     try:
         names = [p for p in folder.iterdir() if not p.name.startswith(".") and p.suffix.lower() in kinds]
-        files = [p for p in names if p.is_file()]
+        files = [p for p in names if p.is_file() and p.name not in leave_out]
     except OSError as error:
         raise MissingInputError(f"The folder {folder} cannot be listed: {error.strerror}.") from None
     if not files:
@@ -55,10 +56,11 @@ def natural(path: Path) -> tuple[tuple[int, int | str], ...]:
     return tuple((0, int(p)) if p.isdigit() else (1, p) for p in parts if p)
 
 
-def open_folder(folder: Path, axes: str | None = None) -> Source:
+def open_folder(folder: Path, axes: str | None = None, leave_out: Collection[str] = ()) -> Source:
     """Look at a folder of frames; the header of every file is read, no pixel.
 
-    `axes` names those of one file, or those of the whole with the `T` of the folder in front.
+    `axes` names those of one file, or those of the whole with the `T` of the folder in front. Files whose names are
+    in `leave_out` are not looked at.
 
     Raises
     ------
@@ -71,7 +73,7 @@ def open_folder(folder: Path, axes: str | None = None) -> Source:
     UnreadableFileError
         If a file is damaged.
     """
-    family, files = list_frames(folder)
+    family, files = list_frames(folder, leave_out)
     _check_names(folder, files)
     source = _open_tiffs(folder, files, axes) if family == "TIFF" else open_pictures(files, folder)
     gap = _gap(files)

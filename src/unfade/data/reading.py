@@ -31,6 +31,7 @@ class ReadSettings(Settings):
     pixel_um: float | None = Field(default=None, gt=0, description="width of a pixel in µm, in place of the file's")
     interval_s: float | None = Field(default=None, gt=0, description="seconds between frames, in place of the file's")
     frames: str | None = Field(default=None, description="A:B, the frames A to B - 1; either may be left out")
+    leave_out: tuple[str, ...] = Field(default=(), description="files of a folder of frames that are none")
 
     @field_validator("axes")
     @classmethod
@@ -108,7 +109,7 @@ def inspect(path: Path | str, options: ReadSettings = ReadSettings()) -> Source:
             return open_zarr(where, options.axes)
         from unfade.data.folder import open_folder
 
-        return open_folder(where, options.axes)
+        return open_folder(where, options.axes, options.leave_out)
     return _inspect_file(where, options.axes)
 
 

@@ -179,6 +179,13 @@ class RunFolder:
                 self._remove(made)
             raise
 
+    def clear(self) -> None:
+        """Empty the folder, but for the lock of who is in it."""
+        with guarded(self.root):
+            for path in (*self.root.iterdir(), *self.work.iterdir()):
+                if path.name not in (self.work.name, LOCK):
+                    remove(path)
+
     def _remove(self, made: list[Path]) -> None:
         """Remove the run and the empty folders made for it, or empty the folder that was there."""
         with suppress(OSError):  # what resists is left

@@ -57,7 +57,7 @@ def _rescaling(manifest: dict[str, Any]) -> Rescaling:
 
 def notes_of(movie: Movie, manifest: dict[str, Any]) -> list[str]:
     """What a user should know about a measured run: sentences for the page and the terminal."""
-    notes = list(movie.notes)
+    notes = [*manifest.get("watched", ()), *movie.notes]
     if len(movie) == 1:
         notes.append("The movie has one frame: there is nothing to link.")
     measured = manifest["stages"]["measure"]

@@ -116,6 +116,7 @@ def run(
             "device": ready.device,
             "seed": 0,
             "notes": earlier.get("notes", []),
+            "watched": earlier.get("watched", []),  # what a watch has to say of frames that are none
             "stages": earlier.get("stages", {}),
             "reported": way.report or earlier.get("reported", False),
         }
@@ -179,10 +180,15 @@ def _write_settings(folder: RunFolder, settings: RunSettings) -> None:
         write_toml(folder.settings, settings.plain())
 
 
+def seen_key(identity: str, diameter_key: str) -> str:
+    """Key of the objects of a movie."""
+    return key_of(segmenting.VERSION, identity, diameter_key)
+
+
 def _stages(job: Job, unit: units.Run, ready: units.Prepared) -> None:
     folder, settings, movie = job.folder, job.settings, job.movie
     count = len(movie)
-    seen = key_of(segmenting.VERSION, job.manifest["input"]["hash"], ready.diameter["key"])
+    seen = seen_key(job.manifest["input"]["hash"], ready.diameter["key"])
     linked = key_of(linking.VERSION, seen, settings.link.plain(), movie.calibration)
     chosen = [(c, movie.channels[c]) for c in job.measured]
     mended = key_of(repairing.VERSION, linked, settings.repair.plain(), job.channel)

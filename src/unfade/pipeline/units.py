@@ -20,7 +20,7 @@ from unfade.data.outputs import remove
 from unfade.ops.relabel import remap
 from unfade.pipeline import measuring, segmenting
 from unfade.pipeline.folder import RunFolder, key_of
-from unfade.pipeline.opening import open_known, open_model
+from unfade.pipeline.opening import Model, open_known, open_model
 from unfade.pipeline.settings import RunSettings
 from unfade.predict.frames import FramePredictor
 from unfade.predict.stitched import Part, find_part, joined, parts_of
@@ -89,9 +89,7 @@ def prepare(item: tuple[Run, dict[str, Any]]) -> Prepared:
     run, earlier = item
     settings, movie = run.settings, run.movie()
     model = open_model(settings)
-    read = settings.input.read.changed(pixel_um=None, interval_s=None).plain()  # calibration moves no pixel
-    how = {**settings.predict.plain(), "device": model.engine.device.type}
-    key = key_of(run.channel, read, how, model.identity)
+    key = diameter_key(run, model)
     diameter = earlier.get("diameter")
     if diameter is None or diameter.get("key") != key:
         diameter = {**vars(segmenting.find_diameter(model.engine, movie, run.channel, settings.predict)), "key": key}
@@ -107,6 +105,14 @@ def prepare(item: tuple[Run, dict[str, Any]]) -> Prepared:
         memory=stage.memory,
         parts=len(parts_of(size, model.system.view, zoom)) if alone else 1,
     )
+
+
+def diameter_key(run: Run, model: Model) -> str:
+    """Key of all that decides the objects, but for the pixels themselves."""
+    settings = run.settings
+    read = settings.input.read.changed(pixel_um=None, interval_s=None).plain()  # calibration moves no pixel
+    how = {**settings.predict.plain(), "device": model.engine.device.type}
+    return key_of(run.channel, read, how, model.identity)
 
 
 def segment_range(unit: Range) -> float:
