@@ -379,6 +379,7 @@ class View:
     normalise: Literal["frame", "running", "movie", "background"] = "frame"
     diameter_px: tuple[float, float] = (15.0, 32.0)  # median object diameter it was trained for, from and to
     size_px: tuple[int, int] | None = None  # height, width at which frames are seen whatever their objects' diameter
+    size_px: tuple[int, int] | None = None  # height, width at which frames are seen whatever their objects' diameter
     stride: int = 16  # image sides are padded to multiples of this
     reach_px: int = 64  # overlap of tiles that hides their seams
 

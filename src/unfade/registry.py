@@ -16,6 +16,7 @@ BUILTIN: dict[str, dict[str, str]] = {
     "systems": {
         "nuclei-unet": "unfade.systems.nuclei_unet:NucleiUNet",
         "hourglass": "unfade.systems.hourglass:Hourglass",
+        "hourglass": "unfade.systems.hourglass:Hourglass",
         "lexy": "unfade.systems.lexy:Lexy",
         "flow": "unfade.systems.flow:Flow",
         "lexy-unet": "unfade.systems.lexy_unet:LexyUNet",
@@ -27,12 +28,14 @@ BUILTIN: dict[str, dict[str, str]] = {
     },
     "engines": {
         "blocks": "unfade.predict.blocks:BlockPredictor",
+        "blocks": "unfade.predict.blocks:BlockPredictor",
         "frames": "unfade.predict.frames:FramePredictor",
         "boxes": "unfade.predict.boxes:BoxPredictor",
         "windows": "unfade.predict.windows:WindowPredictor",
         "rollout": "unfade.predict.rollout:RolloutPredictor",
     },
     "samplers": {
+        "tracked": "unfade.train.tracked:TrackedSampler",
         "tracked": "unfade.train.tracked:TrackedSampler",
         "stills": "unfade.train.sampler:CropSampler",
         "windows": "unfade.train.sequences:WindowSampler",

@@ -45,7 +45,7 @@ class StackedHourglass(nn.Module):
         kind: type[nn.Module] = Across if parallel == "volumetric" else Within
         self.heads = nn.ModuleList(kind(width, dimensions) for _ in inputs)
         for module in self.modules():
-            if isinstance(module, nn.Conv2d | nn.Conv3d):
+            if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
@@ -70,7 +70,7 @@ class StackedHourglass(nn.Module):
                 x, states = hourglass(seen, length, before)
             outputs.append(head(x, length))  #                           (L·B, d, Y, X)
             after.append(states)
-        return [out.unflatten(0, (length, -1)).transpose(0, 1) for out in outputs], after
+        return [out.view(length, -1, *out.shape[1:]).transpose(0, 1) for out in outputs], after
 
 
 class Hourglass(nn.Module):
@@ -145,21 +145,28 @@ class Within(nn.Conv2d):
     def __init__(self, before: int, after: int) -> None:
         super().__init__(before, after, 3, padding=1)
 
-    def forward(self, x: Tensor, length: int) -> Tensor:
+    def forward(self, input: Tensor, length: int = 1) -> Tensor:
         """`(L·B, before, Y, X)` to `(L·B, after, Y, X)`."""
-        return super().forward(x)
+        return super().forward(input)
 
 
-class Across(nn.Conv3d):
-    """3×3×3 convolution over time, y and x."""
+class Across(nn.Conv2d):
+    """3×3×3 convolution over time, y and x, as one of images that hold the frames before and after as channels."""
 
     def __init__(self, before: int, after: int) -> None:
-        super().__init__(before, after, 3, padding=1)
+        super().__init__(3 * before, after, 3, padding=1)
 
-    def forward(self, x: Tensor, length: int) -> Tensor:
-        """`(L·B, before, Y, X)` to `(L·B, after, Y, X)`."""
-        volume = x.unflatten(0, (length, -1)).permute(1, 2, 0, 3, 4)
-        return super().forward(volume).permute(2, 0, 1, 3, 4).flatten(0, 1)
+    def forward(self, input: Tensor, length: int = 1) -> Tensor:
+        """`(L·B, before, Y, X)` to `(L·B, after, Y, X)`; zeros stand before the first and after the last frame."""
+        batch = len(input) // length
+        nothing = torch.zeros_like(input[:batch])
+        before, after = torch.cat([nothing, input[:-batch]]), torch.cat([input[batch:], nothing])
+        return super().forward(torch.cat([before, input, after], dim=1))
+
+
+def sum_of_squares(network: nn.Module) -> Tensor:
+    """Sum of the squared weights of a network, without its biases."""
+    return torch.stack([p.float().square().sum() for p in network.parameters() if p.ndim > 1]).sum()
 
 
 def _time_first(image: Tensor) -> Tensor:

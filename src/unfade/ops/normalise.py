@@ -92,3 +92,17 @@ def scaled_sequence(frames: NDArray[Any], how: str = "movie") -> NDArray[np.floa
         pooled.add(frames[t])
     ends = pooled.ends()
     return np.stack([scaled(frame, ends) for frame in frames])
+
+
+def centred(image: NDArray[Any], sigma_px: float = 1.0, tail: float = 0.1) -> NDArray[np.float32]:
+    """A frame `(Y, X)` smoothed, with its robust minimum and maximum at -1 and 1 (paper hourglass, section 3.1).
+
+    They are the percentiles `tail` and `100 − tail`; a constant frame becomes zeros.
+    """
+    from scipy import ndimage
+
+    smooth = ndimage.gaussian_filter(np.asarray(image, np.float32), sigma_px)
+    low, high = levels(smooth, tail, 100 - tail)
+    if not high > low:
+        return np.zeros(smooth.shape, np.float32)
+    return np.asarray((smooth - low) * np.float32(2 / (high - low)) - np.float32(1), np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -25,3 +26,21 @@ def _grid(at: Tensor, size: torch.Size) -> Tensor:
     y = at[0] * (2.0 / max(height - 1, 1)) - 1
     x = at[1] * (2.0 / max(width - 1, 1)) - 1
     return torch.stack([x, y], dim=-1)[None]
+
+
+def resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """An image `(Y, X)` at another size, bilinear, smoothed first where it shrinks."""
+    if image.shape == size:
+        return image
+    given = torch.from_numpy(np.ascontiguousarray(image, np.float32))[None, None]
+    out: np.ndarray = F.interpolate(given, size, mode="bilinear", antialias=True, align_corners=False)[0, 0].numpy()
+    return out
+
+
+def resized_labels(labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Labels `(…, Y, X)` at another size: each pixel takes the label at its middle."""
+    places = [
+        np.minimum((np.arange(new) + 0.5) * old / new, old - 1).astype(int)
+        for new, old in zip(size, labels.shape[-2:], strict=True)
+    ]
+    return np.ascontiguousarray(labels[..., places[0][:, None], places[1]])

@@ -103,6 +103,8 @@ def find_diameter(engine: Engine, movie: Movie, channel: int, settings: PredictS
     """The diameter that was given, or the one that the network measures in the middle frame."""
     if settings.diameter != "auto":
         return Diameter(settings.diameter, zoom_for(settings.diameter, engine.system.view), "given")
+    if engine.system.view.size_px is not None:
+        return Diameter(None, 1.0, "fixed size")
     middle = len(movie) // 2
     context = engine.context(movie, middle, channel)
     check_frame(context, middle)

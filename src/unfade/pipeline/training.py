@@ -12,6 +12,7 @@ import torch
 from pydantic import Field
 from torch import nn
 
+from unfade.datasets.challenge import is_challenge, read_tracked
 from unfade.datasets.reading import read_training_folder
 from unfade.datasets.stills import Still
 from unfade.errors import MissingInputError, OutputError, SettingsError, TruthError
@@ -47,6 +48,9 @@ class TrainingSettings(Settings):
     draw: str | None = Field(None, description="sampler that draws the examples; unset = the system's own")
     metric: str | None = Field(None, description="score by which the best weights are kept; unset = the system's own")
     sampler: dict[str, Any] = Field({}, description="settings of the sampler that differ from its defaults")
+    sequences: tuple[str, ...] = Field((), description="sequences of a challenge folder to learn from; empty = all")
+    silver: bool = Field(False, description="outlines of a challenge's SEQ_ST stand in where SEQ_GT has none")
+    held: float = Field(0.1, ge=0, lt=1, description="last share of each tracked sequence that is kept for validation")
     train: TrainSettings = TrainSettings()
 
 
@@ -60,19 +64,36 @@ def train(folder: Path, out: Path, settings: TrainingSettings, progress: Progres
     SettingsError
         If `out` holds a training with other settings.
     """
-    stills = read_training_folder(folder)
+    settings = with_recipe(settings)
+    system, start = open_training(settings)
+    stills = read_examples(folder, settings, system)
     parts = {part: [s for s in stills if s.part == part] for part in ("train", "val")}
     if not parts["train"]:
         raise MissingInputError(f"{folder} has no image in its training part.")
     if not any(s.labels.any() for s in parts["train"]):
         raise TruthError(f"No mask of the training part of {folder} holds an object.")
-    system, start = open_training(settings)
     _claim(out, settings.changed(encoder_weights=encoder_source(settings, system)))
     loop = Training(system, settings.train, out, start, card(system.name, system.settings.plain()))
     batches = open_sampler(settings, system, parts["train"])
     held = parts["val"] or parts["train"]
 
     return loop.run(batches, open_validation(settings, system, held), settings.metric or system.metric, progress)
+
+
+def with_recipe(settings: TrainingSettings) -> TrainingSettings:
+    """The settings with what the system recommends for the preset wherever nothing was given."""
+    recipe = load("systems", settings.system).recipe(settings.preset)
+    given = settings.model_dump(mode="json", exclude_unset=True, exclude_none=True)
+    parts = {name: {**recipe.get(name, {}), **given.get(name, {})} for name in ("train", "sampler")}
+    return TrainingSettings.parse({**given, **parts})
+
+
+def read_examples(folder: Path, settings: TrainingSettings, system: Any) -> Sequence[Still]:
+    """What a folder holds to learn from: sequences with marks of tracks for samplers that follow objects in time."""
+    kind = load("samplers", settings.draw or system.sampler)
+    if getattr(kind, "tracked", False) and is_challenge(folder):
+        return read_tracked(folder, settings.sequences, settings.silver, settings.held)
+    return read_training_folder(folder)
 
 
 def open_validation(settings: TrainingSettings, system: Any, held: Sequence[Still]) -> Validate:
@@ -145,7 +166,9 @@ def score_stills(
         diameter, movie = still.diameter_px, Movie.of(still.image)
         zoom = zoom_for(diameter, system.view) if diameter == diameter else 1.0
         stage = open_stage(engine, movie, 0, zoom)
-        for found, truth in zip(found_in(movie, stage), still.labels, strict=True):
+        for found, truth, outlined in zip(found_in(movie, stage), still.labels, still.outlined, strict=True):
+            if not outlined:
+                continue
             labels = found.labels()[-1]
             for threshold, sums in hits.items():
                 counts = count_objects(labels, truth % NUCLEUS, threshold, strict=True)

@@ -41,6 +41,11 @@ class System(ABC):
         """Settings `train` and `sampler` that a training of the preset uses where it is not told otherwise."""
         return {}
 
+    @classmethod
+    def recipe(cls, preset: str) -> dict[str, Any]:
+        """Settings `train` and `sampler` that a training of the preset uses where it is not told otherwise."""
+        return {}
+
     @property
     @abstractmethod
     def view(self) -> View:

@@ -86,7 +86,8 @@ class SystemExam(ABC):
         with torch.inference_mode():
             outputs, _ = system.forward(network.eval(), {"image": torch.zeros(shape)})
             maps = system.activate(outputs)
-        assert maps.shape[:2] == (1, len(labels))
+        each = system.view.recurrent or system.view.block > 1
+        assert maps.shape[:2] == (1, len(image) if each else len(labels))
         assert maps.shape[3:] == (SIDE, SIDE)
         assert bool(torch.isfinite(maps).all())
 

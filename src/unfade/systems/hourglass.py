@@ -1,0 +1,162 @@
+"""hourglass: cells segmented and tracked at once by embeddings of pixels (paper hourglass, Payer et al. 2019).
+
+A stacked recurrent hourglass gives every pixel of a sequence a direction, the same for an object in all frames and at
+right angles to those of its neighbours. The last two frames are clustered together, which tells what moved where;
+linker `pairs` joins the pairs to tracks. Presets named after data of the Cell Tracking Challenge are table 1; `small`
+and those that end in `-small` are for CPUs.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from unfade.instances.embedding import ClusterSettings, cluster
+from unfade.losses.embedding import embedding_terms
+from unfade.models.hourglass import StackedHourglass, sum_of_squares
+from unfade.ops.neighbours import find_objects
+from unfade.records import Instances, View
+from unfade.settings import Settings
+from unfade.systems.base import Maps, System
+
+SMALL = {"width": 24, "levels": 6, "length": 4}
+
+
+class HourglassSettings(Settings):
+    """What the network is, at which size it sees frames, and how its embeddings become objects."""
+
+    parallel: Literal["recurrent", "still", "volumetric"] = Field(
+        "recurrent", description="ConvGRUs (paper), convolutions for stills (5.1), or volumes over time (5.2)"
+    )
+    width: int = Field(64, ge=4, le=256, description="outputs of every convolution and ConvGRU")
+    levels: int = Field(7, ge=2, le=8, description="levels of a hourglass; frames shrink 2^(levels − 1) times")
+    stacks: int = Field(2, ge=1, le=4, description="hourglasses in a row; the loss is applied to each")
+    dimensions: int = Field(16, ge=4, le=64, description="length d of the embedding vectors")
+    length: int = Field(8, ge=2, le=64, description="frames l that a window of frames has")
+    windows: Literal["exact", "streaming"] = Field(
+        "exact", description="a window per frame (paper), or states carried on and renewed every l − 1 frames"
+    )
+    size_px: tuple[int, int] | None = Field(None, description="height, width at which frames are seen; unset = zoomed")
+    diameter_px: tuple[float, float] = Field((20.0, 32.0), description="median diameters trained for, from and to, px")
+    tile_px: int = Field(256, ge=32, description="side of a tile (s), px")
+    overlap_px: int = Field(128, ge=0, description="pixels by which tiles overlap (o)")
+    l2: float = Field(1e-5, ge=0, description="weight of half the squared weights in the loss")
+    frugal: bool = Field(False, description="training keeps no activations but computes them again: slower, smaller")
+    cluster: ClusterSettings = ClusterSettings()
+
+
+def _table_1(height: int, width: int, t_size: float, r_n: float) -> dict[str, Any]:
+    return {"size_px": (height, width), "cluster": {"min_area_px": t_size, "reach_px": r_n}}
+
+
+class Hourglass(System):
+    """Cells or nuclei of pairs of frames from one channel."""
+
+    name: ClassVar[str] = "hourglass"
+    settings_type: ClassVar[type[Settings]] = HourglassSettings
+    presets: ClassVar[dict[str, dict[str, Any]]] = {
+        "default": {**SMALL, "length": 4},
+        "paper": {},
+        "DIC-C2DH-HeLa": _table_1(256, 256, 500, 50),
+        "Fluo-C2DL-MSC": _table_1(256, 256, 100, 150),
+        "Fluo-N2DH-GOWT1": _table_1(512, 512, 100, 50),
+        "Fluo-N2DL-HeLa": _table_1(700, 1100, 50, 10),
+        "PhC-C2DH-U373": _table_1(384, 512, 500, 50),
+        "Fluo-N2DH-SIM+": _table_1(512, 512, 100, 50),
+        "DIC-C2DH-HeLa-small": {**SMALL, "tile_px": 128, **_table_1(128, 128, 100, 25)},
+        "PhC-C2DH-U373-small": {**SMALL, "tile_px": 128, "overlap_px": 64, **_table_1(192, 256, 125, 25)},
+    }
+    recipes: ClassVar[dict[str, dict[str, Any]]] = {
+        "": {
+            "train": {
+                "steps": 60_000,
+                "rate": 1e-4,
+                "schedule": "steps",
+                "cycle": 30_000,
+                "drop": 0.1,
+                "warmup": 0,
+                "decay": 0.0,
+                "average": 0.0,
+                "clip": 0.0,
+            },
+        },
+        "small": {
+            "train": {"steps": 20_000, "rate": 1e-3, "decay": 0.0, "average": 0.99, "check_every": 500},
+            "sampler": {"crop_px": 128, "length": 4, "elastic_px": 5.0},
+        },
+    }
+    of_network: ClassVar[frozenset[str]] = frozenset({"parallel", "width", "levels", "stacks", "dimensions"})
+    settings: HourglassSettings
+
+    @property
+    def sampler(self) -> str:  # type: ignore[override]
+        """Sequences whose ids persist; single frames for the still variant."""
+        return "stills" if self.settings.parallel == "still" else "tracked"
+
+    @classmethod
+    def recipe(cls, preset: str) -> dict[str, Any]:
+        """Settings of training and sampler that a preset is trained with: the paper's, or those of the small ones."""
+        return cls.recipes["small" if preset == "default" or preset.endswith("-small") else ""]
+
+    @property
+    def view(self) -> View:
+        """Windows of one channel, two frames decoded together, tiles joined as objects; stills are joined as maps."""
+        s = self.settings
+        stride, still = 2 ** (s.levels - 1), s.parallel == "still"
+        return View(
+            offsets=(0,) if still else tuple(range(1 - s.length, 1)),
+            recurrent=s.parallel == "recurrent",
+            block=1 if still else 2,
+            join="maps" if still else "instances",
+            diameter_px=s.diameter_px,
+            size_px=s.size_px,
+            stride=stride,
+            reach_px=s.overlap_px // 2,
+        )
+
+    def network(self) -> nn.Module:
+        """A fresh network with a random start."""
+        s = self.settings
+        network = StackedHourglass(self.view.channels, s.dimensions, s.width, s.levels, s.stacks, s.parallel)
+        network.frugal = s.frugal
+        return network
+
+    def forward(self, network: nn.Module, inputs: Maps, state: Any = None) -> tuple[Maps, Any]:
+        """Embeddings `{"maps": (B, L, d, Y, X)}` and those of earlier hourglasses, `early0` …, with the states."""
+        outputs, after = network(inputs["image"], state)
+        maps = {"maps": outputs[-1], **{f"early{k}": early for k, early in enumerate(outputs[:-1])}}
+        if network.training:
+            maps["squares"] = sum_of_squares(network)
+        return maps, after
+
+    def encode(self, labels: np.ndarray, image: np.ndarray) -> dict[str, np.ndarray]:
+        """The labels `(L, Y, X)` themselves; 0 is background, negative is unknown."""
+        return {"labels": labels.astype(np.int32)}
+
+    def loss(self, outputs: Maps, targets: Maps) -> dict[str, Tensor]:
+        """The four terms of the embedding loss, each summed over the hourglasses."""
+        labels = targets["labels"].long()
+        objects = find_objects(labels, self.settings.cluster.reach_px)
+        names = [name for name in outputs if name == "maps" or name.startswith("early")]
+        each = [embedding_terms(outputs[name], labels, objects) for name in names]
+        found = {term: torch.stack([terms[term] for terms in each]).sum() for term in each[0]}
+        return {**found, "weights": 0.5 * self.settings.l2 * outputs["squares"]}
+
+    def activate(self, outputs: Maps) -> Tensor:
+        """The embeddings of the last hourglass."""
+        return outputs["maps"].float()
+
+    def decode(self, maps: np.ndarray, zoom: float = 1.0) -> Instances:
+        """Objects of embeddings `(k, d, Y, X)`; equal ids in the k frames are one object."""
+        settings = self.settings.cluster
+        if zoom != 1.0:
+            settings = settings.changed(
+                min_area_px=settings.min_area_px * zoom**2,
+                reach_px=settings.reach_px * zoom,
+                coordinate=settings.coordinate / zoom,
+            )
+        return cluster(maps, settings)

@@ -1,0 +1,45 @@
+"""The hourglass sits the exam in its three builds."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from unfade.instances.embedding import ideal
+from unfade.systems.base import System
+from unfade.systems.hourglass import Hourglass, HourglassSettings
+from unfade.testing.system import SystemExam
+
+TINY = {
+    "width": 8,
+    "levels": 4,
+    "dimensions": 8,
+    "length": 2,
+    "l2": 1e-6,
+    "cluster": {"min_area_px": 20.0, "reach_px": 14.0, "fill_px": 0.0},
+}
+
+
+class TestRecurrent(SystemExam):
+    """As in the paper, but small."""
+
+    learning_rate = 3e-3
+
+    def system(self) -> System:
+        return Hourglass(HourglassSettings.parse(TINY))
+
+    def activated(self, targets: dict[str, np.ndarray]) -> np.ndarray:
+        return ideal(targets["labels"].astype(np.int32), 8, 14.0)
+
+
+class TestVolumetric(TestRecurrent):
+    """Convolutions over time."""
+
+    def system(self) -> System:
+        return Hourglass(HourglassSettings.parse({**TINY, "parallel": "volumetric"}))
+
+
+class TestStill(TestRecurrent):
+    """Frame by frame."""
+
+    def system(self) -> System:
+        return Hourglass(HourglassSettings.parse({**TINY, "parallel": "still"}))
