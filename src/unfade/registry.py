@@ -37,6 +37,7 @@ BUILTIN: dict[str, dict[str, str]] = {
     "samplers": {
         "tracked": "unfade.train.tracked:TrackedSampler",
         "tracked": "unfade.train.tracked:TrackedSampler",
+        "pairs": "unfade.train.pairs:PairSampler",
         "stills": "unfade.train.sampler:CropSampler",
         "windows": "unfade.train.sequences:WindowSampler",
         "estimates": "unfade.train.estimates:EstimateSampler",
