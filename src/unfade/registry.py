@@ -16,7 +16,6 @@ BUILTIN: dict[str, dict[str, str]] = {
     "systems": {
         "nuclei-unet": "unfade.systems.nuclei_unet:NucleiUNet",
         "hourglass": "unfade.systems.hourglass:Hourglass",
-        "hourglass": "unfade.systems.hourglass:Hourglass",
         "lexy": "unfade.systems.lexy:Lexy",
         "flow": "unfade.systems.flow:Flow",
         "lexy-unet": "unfade.systems.lexy_unet:LexyUNet",
@@ -24,10 +23,10 @@ BUILTIN: dict[str, dict[str, str]] = {
         "siam-net": "unfade.systems.siam_net:SiamNet",
         "split-net": "unfade.systems.split_net:SplitNet",
         "shape-aware": "unfade.systems.shape_aware:ShapeAware",
+        "shape-aware-unet": "unfade.systems.shape_aware_unet:ShapeAwareUNet",
         "imperfect": "unfade.systems.imperfect:Imperfect",
     },
     "engines": {
-        "blocks": "unfade.predict.blocks:BlockPredictor",
         "blocks": "unfade.predict.blocks:BlockPredictor",
         "frames": "unfade.predict.frames:FramePredictor",
         "boxes": "unfade.predict.boxes:BoxPredictor",
@@ -36,10 +35,9 @@ BUILTIN: dict[str, dict[str, str]] = {
     },
     "samplers": {
         "tracked": "unfade.train.tracked:TrackedSampler",
-        "tracked": "unfade.train.tracked:TrackedSampler",
-        "pairs": "unfade.train.pairs:PairSampler",
         "stills": "unfade.train.sampler:CropSampler",
         "windows": "unfade.train.sequences:WindowSampler",
+        "pairs": "unfade.train.pairs:PairSampler",
         "estimates": "unfade.train.estimates:EstimateSampler",
         "rollouts": "unfade.train.rollout:RolloutSampler",
     },

@@ -57,12 +57,15 @@ def draw_affine(
     size: tuple[int, int],
     zoom: float,
     stretch: float = 0.1,
+    turns: bool = True,
 ) -> Affine:
     """Rotation by any angle, a flip with probability 1/2, `zoom` with a stretch of up to ±`stretch`, a random place.
 
+    Without `turns` there is no rotation, and the flip is horizontal.
+
     The crop's centre is drawn so that as much of the crop as possible lies within an image of `shape`.
     """
-    angle = rng.uniform(0, 2 * np.pi)
+    angle = rng.uniform(0, 2 * np.pi) if turns else 0.0
     flip = -1.0 if rng.random() < 0.5 else 1.0
     ratio = np.exp(rng.uniform(-stretch, stretch))
     cos, sin = np.cos(angle) / zoom, np.sin(angle) / zoom

@@ -10,6 +10,7 @@ import torch
 from pydantic import Field
 from torch.utils.data import Dataset
 
+from unfade.augment.deformation import draw_deformation
 from unfade.augment.intensity import noise_only, vary
 from unfade.augment.spatial import draw_affine
 from unfade.datasets.stills import Still
@@ -30,6 +31,10 @@ class SamplerSettings(Settings):
     max_zoom: float = Field(3.0, ge=1, description="no still is enlarged or shrunk more than this")
     native: float = Field(0.25, ge=0, le=1, description="share of crops near the still's own scale")
     empty: float = Field(0.03, ge=0, le=1, description="share of crops that are noise without objects")
+    turns: bool = Field(True, description="turn crops by any angle; false = horizontal flips alone")
+    stretch: float = Field(0.1, ge=0, description="spread of the ratio of the sides")
+    elastic_px: float = Field(0.0, ge=0, description="elastic deformation: spread of the control points, px; 0 = none")
+    elastic_points: int = Field(3, ge=2, description="control points along each side of a crop")
     intensity: bool = Field(True, description="vary contrast, blur, noise and clipping")
 
 
@@ -81,11 +86,16 @@ class CropSampler(Dataset[Batch]):
         if rng.random() < s.empty:
             noise = np.stack([noise_only(rng, (channels, *size)) for _ in range(frames)])
             return noise, np.zeros((frames, *size), np.int32)
-        affine = draw_affine(rng, image.shape[-2:], size, self._zoom(rng, self.diameters[n]))
-        crop = affine.image(image.reshape(-1, *image.shape[-2:])).reshape(frames, channels, *size)
+        zoom = self._zoom(rng, self.diameters[n])
+        affine = draw_affine(rng, image.shape[-2:], size, zoom, s.stretch, s.turns)
+        crop, truth = affine.image(image.reshape(-1, *image.shape[-2:])), affine.labels(labels)
+        if s.elastic_px:
+            bent = draw_deformation(rng, size, s.elastic_points, s.elastic_px)
+            crop, truth = bent.image(crop), bent.labels(truth)
+        crop = crop.reshape(frames, channels, *size)
         if s.intensity:
             crop = vary(rng, crop.reshape(-1, *size)).reshape(crop.shape)
-        return crop, affine.labels(labels)
+        return crop, truth
 
     def _zoom(self, rng: np.random.Generator, diameter: float) -> float:
         """Near the still's own scale, or such that its median diameter falls in the wanted range."""

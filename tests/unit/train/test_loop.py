@@ -138,3 +138,18 @@ def test_what_a_step_draws_is_drawn_again_after_a_stop(tmp_path: Path) -> None:
         Training(Dicing(system().settings), QUICK, tmp_path / place).run(batches(), by_foreground, "score")
     assert drawn[:6] == drawn[6:]
     assert len(set(drawn)) == 6
+
+
+def test_crops_are_bent_or_only_flipped() -> None:
+    drawn = still()
+    plain = SamplerSettings(crop_px=64, batch=8, max_zoom=1.0, native=0.0, empty=0.0, intensity=False)
+    flips = plain.changed(turns=False, stretch=0.0)
+    seen = CropSampler([drawn], system(), flips, 3, 4)[0]["inputs"]["image"][:, 0, 0]
+    one = next(image for image in seen)
+    kinds = [torch.allclose(image, one, atol=1e-5) or torch.allclose(image, one.flip(1), atol=1e-5) for image in seen]
+    assert all(kinds)
+    assert any(not torch.allclose(image, one, atol=1e-5) for image in seen)
+    bent = CropSampler([drawn], system(), flips.changed(elastic_px=4.0), 3, 4)[0]["inputs"]["image"][:, 0, 0]
+    assert not any(
+        torch.allclose(image, one, atol=0.05) or torch.allclose(image, one.flip(1), atol=0.05) for image in bent
+    )
