@@ -11,6 +11,7 @@ Nature Methods 16 (2019); Broad Bioimage Benchmark Collection BBBC038v1, CC0.
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,7 +73,7 @@ def read_stills(folder: Path, parts: tuple[str, ...] = ("train", "val", "test"),
         mask = next((masks / (path.stem + s) for s in SUFFIXES if (masks / (path.stem + s)).is_file()), None)
         if mask is None:
             raise MissingInputError(f"There is no mask for {path.name} in {masks}.")
-        out.append(_still(path, _pixels(path), _pixels(mask), part))
+        out.append(_still(path, read_pixels(path), read_pixels(mask), part))
     return out
 
 
@@ -87,12 +88,38 @@ def _still(path: Path, image: np.ndarray, labels: np.ndarray, part: str) -> Stil
     return Still(path.stem, image, labels.astype(np.int32), part)
 
 
-def _pixels(path: Path) -> np.ndarray:
-    if path.suffix.lower() == ".png":
-        import imagecodecs
+def write_stills(folder: Path, stills: Iterable[Still]) -> int:
+    """Write stills of one channel as `images/`, `masks/` and `split.csv`; give their number.
 
-        return np.asarray(imagecodecs.imread(path))
-    return np.asarray(tifffile.imread(path))
+    What comes before an `@` in a name is its group, so that crops of one image stay on one side.
+
+    Raises
+    ------
+    TruthError
+        If a still has more than 65,535 objects.
+    """
+    for name in ("images", "masks"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    rows = [("file", "group", "part")]
+    for still in stills:
+        if int(still.labels.max(initial=0)) > 65_535:
+            raise TruthError(f"{still.name} has labels above 65,535, which a mask image cannot hold; renumber them.")
+        file = f"{still.name}.tif"
+        tifffile.imwrite(folder / "images" / file, np.ascontiguousarray(still.image[0, 0]), compression="zlib")
+        tifffile.imwrite(folder / "masks" / file, still.labels[0].astype(np.uint16), compression="zlib")
+        rows.append((file, still.name.split("@")[0], still.part))
+    with (folder / "split.csv").open("w", newline="", encoding="utf-8") as file_:
+        csv.writer(file_, lineterminator="\n").writerows(rows)
+    return len(rows) - 1
+
+
+def read_pixels(path: Path) -> np.ndarray:
+    """A TIFF, PNG or JPEG image as it is stored."""
+    if path.suffix.lower() in {".tif", ".tiff"}:
+        return np.asarray(tifffile.imread(path))
+    import imagecodecs
+
+    return np.asarray(imagecodecs.imread(path))
 
 
 def _split(path: Path, names: list[str], seed: int) -> dict[str, str]:

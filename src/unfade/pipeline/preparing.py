@@ -1,0 +1,78 @@
+"""Stills prepared for training, on disk: a user's own data sets become `images/`, `masks/` and `split.csv`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from unfade.data.outputs import replacing, write_json
+from unfade.datasets import hpa, kromp
+from unfade.datasets.preparation import PreparationSettings, Tally, for_sequences, prepare
+from unfade.datasets.stills import Still, read_stills, write_stills
+from unfade.errors import OutputError
+from unfade.pipeline.masking import masks_by
+
+Progress = Callable[[str, int, int], None]
+
+
+class PrepareSettings(PreparationSettings):
+    """Where the stills come from and what is made of them."""
+
+    kind: Literal["stills", "hpa", "kromp"] = Field("stills", description="layout of the source")
+    crops: Literal["none", "nuclei", "sequences"] = Field(
+        "nuclei", description="whole stills, a crop centred on each nucleus, or those crops that suit sequences"
+    )
+    masks: str = Field("nuclei-unet", description="how the atlas' DNA channel becomes masks, see pipeline.masking")
+    seed: int = Field(0, ge=0, description="draws which images are validation and test where no split is given")
+
+
+def prepare_folder(
+    source: Path, out: Path, settings: PrepareSettings | None = None, progress: Progress | None = None
+) -> dict[str, Any]:
+    """Write the stills of `source` as a training folder, whole, as crops on their nuclei, or as crops for sequences.
+
+    Gives what was counted, which also stands in `prepared.json`: images, what was dropped and why, crops by part; of an
+    atlas download its images by location beside those of paper lexy.
+
+    Raises
+    ------
+    OutputError
+        If the place is taken or cannot be written to.
+    SettingsError, MissingInputError, TruthError, ShapeError, MissingExtraError
+        If the source cannot be read, or the masks cannot be made.
+    """
+    s = settings or PrepareSettings()
+    if out.exists():
+        raise OutputError(f"{out} is there already; choose another place or remove it.")
+    facts: dict[str, Any] = {"settings": s.plain()}
+    stills, total = _read(source, s, facts)
+    tally, made = Tally(), _told(stills, total, progress)
+    if s.crops != "none":
+        made = prepare(made, s, tally)
+    if s.crops == "sequences":
+        made = for_sequences(made, s, tally)
+    with replacing(out) as part:
+        written = write_stills(part, made)
+        facts |= {**({} if s.crops == "none" else asdict(tally)), "written": written}
+        write_json(part / "prepared.json", facts)
+    return facts
+
+
+def _read(source: Path, s: PrepareSettings, facts: dict[str, Any]) -> tuple[Iterable[Still], int]:
+    if s.kind == "hpa":
+        entries = hpa.read_entries(source, s.seed)
+        facts |= {"locations": hpa.counts(entries), "locations in the paper": hpa.EXPECTED}
+        return hpa.read_stills(entries, masks_by(s.masks)), len(entries)
+    found = kromp.read_kromp(source, seed=s.seed) if s.kind == "kromp" else read_stills(source, seed=s.seed)
+    return found, len(found)
+
+
+def _told(stills: Iterable[Still], total: int, progress: Progress | None) -> Iterator[Still]:
+    for n, still in enumerate(stills, start=1):
+        yield still
+        if progress is not None:
+            progress("prepare", n, total)
