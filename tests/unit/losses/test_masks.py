@@ -13,7 +13,7 @@ from unfade.losses.boundary import UNIT_PX, boundary_loss, hausdorff_loss
 from unfade.losses.crossentropy import binary_crossentropy, weighted_crossentropy
 from unfade.losses.hard_pixels import hard_pixel_loss, hard_pixels_of, with_hard_pixels
 from unfade.losses.overlap import combined_loss, dice_loss
-from unfade.losses.regression import absolute_difference, absolute_weights, squared_difference
+from unfade.losses.regression import absolute_difference, squared_difference
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -83,14 +83,6 @@ def test_differences_are_those_of_probabilities(pair: tuple[Tensor, Tensor]) -> 
     error = logits.detach().sigmoid().numpy() - truth.numpy()
     assert absolute_difference(logits, truth).item() == pytest.approx(float(np.abs(error).mean()), rel=1e-5)
     assert squared_difference(logits, truth).item() == pytest.approx(float((error**2).mean()), rel=1e-5)
-
-
-def test_weights_are_counted_without_biases() -> None:
-    layer = torch.nn.Linear(2, 2)
-    with torch.no_grad():
-        layer.weight.copy_(torch.tensor([[1.0, -2.0], [3.0, 0.0]]))
-        layer.bias.fill_(100.0)
-    assert absolute_weights(layer.parameters()).item() == pytest.approx(1.5)
 
 
 def test_hausdorff_loss_grows_with_the_square_of_the_distance() -> None:
