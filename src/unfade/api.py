@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from unfade.pipeline.batch import Screen
     from unfade.pipeline.doctoring import Diagnosis
     from unfade.pipeline.folder import RunFolder
+    from unfade.pipeline.preparing import PrepareSettings
     from unfade.pipeline.running import Way
     from unfade.pipeline.settings import RunSettings
     from unfade.pipeline.training import TrainingSettings
@@ -375,3 +376,18 @@ def doctor(
     if out is not None and stills is not None:
         files += doctoring.write_examples(Path(out), doctoring.open_for_doctor(chosen, how)[0], Path(stills))
     return found, files
+
+
+def prepare(
+    source: str | Path, out: str | Path, settings: PrepareSettings | None = None, progress: Progress | None = None
+) -> dict[str, Any]:
+    """Make a training folder of stills: whole, cropped around nuclei, or cropped for synthetic sequences; give counts.
+
+    Raises
+    ------
+    UnfadeError
+        If the source cannot be read, the masks cannot be made or the place is taken.
+    """
+    from unfade.pipeline import preparing
+
+    return preparing.prepare_folder(Path(source), Path(out), settings, progress)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import unfade
-from unfade.cli import batch, doctor, export, info, models, repair, run, score, synthesize, train, watch
+from unfade.cli import batch, doctor, export, info, models, prepare, repair, run, score, synthesize, train, watch
 
 app = typer.Typer(
     name="unfade",
@@ -42,5 +42,6 @@ app.command("train")(train.train)
 app.command("score")(score.score)
 app.command("validate")(score.validate)
 app.command("export")(export.export)
+app.command("prepare")(prepare.prepare)
 app.command("doctor")(doctor.doctor)
 app.command("synthesize")(synthesize.synthesize)
