@@ -17,6 +17,8 @@ from unfade.models.encoders import Encoder, ResNet18Encoder, SlimResNetEncoder
 class ResidualUNet(nn.Module):
     """Maps `(B, C, Y, X)` to `(B, out, Y, X)` logits; Y and X must be multiples of `stride`."""
 
+    heads = 1  # answers that the output channels hold, one after another
+
     def __init__(self, encoder: Encoder, out_channels: int = 1) -> None:
         super().__init__()
         self.encoder = encoder

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any, ClassVar, Literal
 
 import numpy as np
+import torch
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -19,6 +20,7 @@ from unfade.instances.components import by_components
 from unfade.instances.confidence import mask_confidence
 from unfade.losses.crossentropy import binary_crossentropy
 from unfade.losses.hard_pixels import hard_pixel_loss, hard_pixels_of, with_hard_pixels
+from unfade.losses.hypotheses import best_heads, evolving_top
 from unfade.losses.overlap import dice_loss
 from unfade.models.unet import resnet18_unet, slim_unet
 from unfade.records import Instances, View
@@ -39,6 +41,8 @@ class NucleiUNetSettings(VoteSettings):
         "dice", description="loss of targets = mask; hard: cross-entropy of the K worst pixels (II.5, table I)"
     )
     hard_pixels: int = Field(6000, ge=1, description="K of a 256x256 patch; other crops have the same share of pixels")
+    heads: int = Field(1, ge=1, le=16, description="answers per pixel; more than one learn winner-takes-all")
+    evolving: bool = Field(False, description="whether several heads learn at first and ever fewer later")
     hard_share: float = Field(0.5, ge=0, le=1, description="weight of the hard pixels in bce+hard; the rest is BCE's")
 
 
@@ -51,7 +55,7 @@ class NucleiUNet(VoteSystem):
         "default": {},
         "paper": {"trunk": "resnet18", "targets": "mask"},
     }
-    of_network: ClassVar[frozenset[str]] = frozenset({"trunk", "width", "levels", "blocks", "targets"})
+    of_network: ClassVar[frozenset[str]] = frozenset({"trunk", "width", "levels", "blocks", "targets", "heads"})
     settings: NucleiUNetSettings
 
     @property
@@ -62,7 +66,7 @@ class NucleiUNet(VoteSystem):
 
     @property
     def maps(self) -> int:
-        """Number of output maps."""
+        """Number of output maps of one head."""
         return 1 if self.settings.targets == "mask" else len(watershed.MAPS)
 
     @property
@@ -72,10 +76,13 @@ class NucleiUNet(VoteSystem):
 
     def network(self) -> nn.Module:
         """A fresh network with a random start."""
-        s = self.settings
+        s, out = self.settings, self.maps * self.settings.heads
         if s.trunk == "resnet18":
-            return resnet18_unet(self.view.channels, self.maps)
-        return slim_unet(self.view.channels, self.maps, s.width, s.levels, s.blocks)
+            network = resnet18_unet(self.view.channels, out)
+        else:
+            network = slim_unet(self.view.channels, out, s.width, s.levels, s.blocks)
+        network.heads = s.heads
+        return network
 
     def forward(self, network: nn.Module, inputs: Maps, state: Any = None) -> tuple[Maps, Any]:
         """Logits `{"maps": (B, L, K, Y, X)}`; frames do not see each other, there is no state."""
@@ -90,7 +97,23 @@ class NucleiUNet(VoteSystem):
         return super().encode(labels, image)
 
     def loss(self, outputs: Maps, targets: Maps) -> dict[str, Tensor]:
-        """Dice alone for the paper's mask; else one term per map."""
+        """Dice alone for the paper's mask; else one term per map. Of several heads the best of a crop learns."""
+        s, maps, truth = self.settings, outputs["maps"], targets["maps"]
+        if s.heads == 1:
+            return self._terms(outputs, targets)
+        per_head = [
+            [
+                _total(self._terms({"maps": one}, {"maps": true}))
+                for one, true in zip(part, torch.split(truth, 1), strict=True)
+            ]
+            for part in (torch.split(head, 1) for head in maps.chunk(s.heads, dim=2))
+        ]
+        done = float(targets["progress"]) if "progress" in targets else 1.0
+        losses = torch.stack([torch.stack(row) for row in per_head], dim=1)
+        return {"heads": best_heads(losses, evolving_top(done, s.heads) if s.evolving else 1)}
+
+    def _terms(self, outputs: Maps, targets: Maps) -> dict[str, Tensor]:
+        """Terms of one head."""
         if self.settings.targets == "maps":
             return super().loss(outputs, targets)
         return self._mask_loss(outputs["maps"].flatten(0, 2), targets["maps"].flatten(0, 2))
@@ -110,7 +133,11 @@ class NucleiUNet(VoteSystem):
         return terms
 
     def activate(self, outputs: Maps) -> Tensor:
-        """Sigmoid of everything but the votes."""
+        """Sigmoid of everything but the votes; of several heads their mean."""
+        maps = outputs["maps"]
+        if maps.shape[2] > self.maps:
+            heads = [self.activate({"maps": head}) for head in maps.chunk(self.settings.heads, dim=2)]
+            return torch.stack(heads).mean(0)
         return super().activate(outputs) if self.settings.targets == "maps" else outputs["maps"].float().sigmoid()
 
     def decode(self, maps: np.ndarray, zoom: float = 1.0) -> Instances:
@@ -121,3 +148,7 @@ class NucleiUNet(VoteSystem):
         least = watershed.least_area(s.grouping, zoom)
         labels = np.stack([by_components(frame[0], s.grouping.threshold, least) for frame in maps])
         return Instances.of(labels, *mask_confidence(maps[:, 0], labels))
+
+
+def _total(terms: dict[str, Tensor]) -> Tensor:
+    return torch.stack(list(terms.values())).sum()

@@ -25,6 +25,20 @@ class TestDistance(SystemExam):
         return NucleiUNet(NucleiUNetSettings(width=8, grouping_by="distance"))
 
 
+class TestHeads(SystemExam):
+    """Four heads, all of which learn at first."""
+
+    learning_rate = 4e-3
+    learning_steps = 20
+
+    def system(self) -> System:
+        return NucleiUNet(NucleiUNetSettings(width=8, heads=4, evolving=True))
+
+    def batch(self, system: System) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+        inputs, targets = super().batch(system)
+        return inputs, {**targets, "progress": torch.tensor(0.0)}
+
+
 class TestPaper(SystemExam):
     """Mask alone, so that touching nuclei stay together: the truth is drawn with a gap."""
 
@@ -79,3 +93,17 @@ def test_the_score_is_the_mean_probability_inside() -> None:
     assert found.score.tolist() == [pytest.approx(0.875, abs=1e-5)]
     half = -(0.75 * np.log2(0.75) + 0.25 * np.log2(0.25)) / 2
     assert found.u_total.tolist() == [pytest.approx(half, abs=1e-4)]
+
+
+def test_the_best_head_of_a_crop_learns() -> None:
+    system = NucleiUNet(NucleiUNetSettings(width=8, heads=2, targets="mask"))
+    truth = torch.zeros(2, 1, 1, 16, 16)
+    truth[..., :8] = 1
+    good = (truth * 2 - 1) * 2
+    maps = torch.cat([torch.stack([good[0], -good[1]]), torch.stack([-good[0], good[1]])], dim=2).requires_grad_()
+    system.loss({"maps": maps}, {"maps": truth})["heads"].backward()  # type: ignore[no-untyped-call]
+    assert maps.grad is not None
+    assert maps.grad.flatten(3).any(3)[:, 0].tolist() == [[True, False], [False, True]]
+    mean = system.activate({"maps": maps.detach()})
+    assert mean.shape == (2, 1, 1, 16, 16)
+    assert mean.mean().item() == pytest.approx(0.5, abs=1e-5)
