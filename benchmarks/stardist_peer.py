@@ -7,8 +7,8 @@ usage: python benchmarks/stardist_peer.py train DSB2018 FOLDER [--minutes 19]   
 Environment of the first two: `pip install stardist==0.9.2 tensorflow tifffile imagecodecs`; the versions that ran are
 kept in FOLDER/peer.json. Training goes on where an earlier call stopped. The split is that of DSB2018/split.csv: train,
 val to choose the weights and StarDist's thresholds, test to report. `score` prints F1 at IoU 0.5 and 0.75 over all
-objects: StarDist's own objects; the shipped nuclei model's own objects; both foregrounds after label spreading, for which
-the truth is used and which is a bound, not a result.
+objects: StarDist's own objects; the shipped nuclei model's own objects; both foregrounds after label spreading, for
+which the truth is used and which is a bound, not a result.
 """
 
 from __future__ import annotations
