@@ -3,10 +3,10 @@
     python benchmarks/score_speed.py --oracle .oracles/tracking-py-ctcmetrics/bin/python
 
 Both read the same files (a perturbed truth, written for the run), each in a process of its own, one thread. `unfade
-score` is the whole verb, `api.score` with the challenge's and the association measures; imports are not counted in `s`,
-but in `process`, from start to end as a person waits for it. `rise` is how far memory went above what was held after the
-imports (Linux). The runs alternate; the best of each is kept. The bar: at least 8 times faster, equal figures, memory of
-a few frames.
+score` is the whole verb, `api.score` with the challenge's and the association measures. Imports are not counted in the
+first time, but in `process`: from start to end, as a person waits for it. `rise` is how far memory went above what was
+held after the imports (Linux). The runs alternate; the best of each is kept. The bar: at least 8 times faster, equal
+figures, memory of a few frames.
 """
 
 from __future__ import annotations

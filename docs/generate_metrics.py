@@ -18,8 +18,10 @@ the program while this page was built. A figure that would be 0/0 is not defined
 out. White lines on a result are the outlines of the truth.
 
 `unfade score` shows a choice of them; `--metrics all`, or the name of a group, gives the others. Intervals are 95 %
-percentile bootstraps: of several sequences over sequences, of one over its images (objects, pixels, boundaries, ranking)
-or its objects (SEG, uncertainty, repair).
+percentile bootstraps: of several sequences over sequences; of one sequence over its images (objects, pixels,
+boundaries, ranking), its objects (SEG, uncertainty, repair), or its clusters of tracks (figures over time). A cluster
+holds the tracks of truth and result that descend from or match each other, directly or over others (Field and Welsh,
+Bootstrapping clustered data, JRSS B 69, 2007).
 
 The papers: *nuclei-unet* is Beker, Zhen and Zhang, Cell Nuclei Segmentation in 2D Fluorescence Microscopy Images;
 *lexy* is Bosboom, Automated Deep Learning Approach for Nucleus Segmentation in Fluorescence LEXY Videos, 2024;

@@ -111,7 +111,8 @@ def test_the_table_shows_the_usual_and_says_how(unfade: Command, leaping: Case, 
     )
     assert "the 2 of 4 frames whose truth outlines every object" in said.out
     assert (
-        "Intervals: 95 % bootstrap, 10 draws, seed 0, over 6 objects of the segmentation truth, 2 images." in said.out
+        "Intervals: 95 % bootstrap, 10 draws, seed 0, over 6 objects of the segmentation truth, " in said.out
+    assert "3 clusters of tracks, 2 images." in said.out
     )
     assert "a run folder does" in said.out
 

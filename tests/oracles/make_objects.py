@@ -65,7 +65,7 @@ def run_pycocotools(case: Case) -> dict[str, float]:
     truths, found = [], []
     for image, (prediction, truth) in enumerate(case, start=1):
         for labels, rows in ((truth, truths), (prediction, found)):
-            for label in np.unique(labels)[1:] if labels.any() else []:
+            for label in np.unique(labels[labels > 0]):
                 run_length = coco_mask.encode(np.asfortranarray(labels == label, np.uint8))
                 area = float(coco_mask.area(run_length))
                 rows.append({"image_id": image, "category_id": 1, "segmentation": run_length, "area": area})

@@ -169,7 +169,7 @@ def _notes(scores: Scores) -> list[str]:
             f"{', '.join(units)}."
         )
         if not scores.parts:
-            lines.append("Figures over time have an interval where several sequences are given.")
+            lines.append("Frames of one movie resemble each other: several sequences tell more about the doubt.")
     lines += [f"No {', '.join(GROUPS[g].lower() for g in groups)}: {why}." for why, groups in _absent(scores).items()]
     lines.append(", ".join(f"{name} {number}" for name, number in versions().items()))
     return lines

@@ -44,8 +44,8 @@ def score_pairs(
 
     Objects, pixels and boundaries are scored on frames whose truth outlines every object, the latter two on the union
     of all masks; ranking and uncertainty need a run folder, figures over time more than one frame. Of one sequence the
-    intervals (95 % bootstraps of `draws`) are over frames, for SEG, uncertainty and repair over objects; measures of
-    tracks have none. Of several sequences every figure has one, over sequences. 0 draws give none.
+    intervals (95 % bootstraps of `draws`) are over frames, for SEG, uncertainty and repair over objects, for figures
+    over time over clusters of tracks. Of several sequences every figure has one, over sequences. 0 draws give none.
 
     Raises
     ------

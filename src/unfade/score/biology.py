@@ -20,18 +20,21 @@ def complete_tracks(matches: Matches) -> float:
 
     NaN if neither side has tracks.
     """
+    total = len(matches.truth.id) + len(matches.result.id)
+    return float(2 * int(found_whole(matches).sum()) / total) if total else math.nan
+
+
+def found_whole(matches: Matches) -> NDArray[np.bool_]:
+    """Truth tracks that one result track holds from the same first to the same last frame, `(R,)`."""
     truth, result = matches.truth, matches.result
-    total = len(truth.id) + len(result.id)
-    if not total:
-        return math.nan
     by = _assigned(matches)
-    starts = truth.offset[:-1]
-    low = np.minimum.reduceat(by, starts) if len(by) else by
-    high = np.maximum.reduceat(by, starts) if len(by) else by
-    whole = (low == high) & (low >= 0)
-    other = low[whole]
-    good = (truth.first[whole] == result.first[other]) & (truth.last[whole] == result.last[other])
-    return float(2 * int(good.sum()) / total)
+    whole = np.zeros(len(truth.id), bool)
+    if not len(by):
+        return whole
+    low, high = (f.reduceat(by, truth.offset[:-1]) for f in (np.minimum, np.maximum))
+    held = (low == high) & (low >= 0)
+    whole[held] = (truth.first[held] == result.first[low[held]]) & (truth.last[held] == result.last[low[held]])
+    return whole
 
 
 def track_fractions(matches: Matches) -> float:
@@ -41,13 +44,18 @@ def track_fractions(matches: Matches) -> float:
     labels (kept by py-ctcmetrics for equal numbers). So TF depends on the order of the truth's labels, which the words
     of the definition do not ask for: `longest_fractions` follows those. 0 if no track is detected, NaN without truth.
     """
+    return mean_found(fractions(matches))
+
+
+def fractions(matches: Matches) -> Floats:
+    """That share of each track, 0 where it is not detected, `(R,)`."""
     ref, res, share = _stretches(matches)
     order = np.lexsort((ref, res))
     ref, res, full = ref[order], res[order], share[order] == 1
     before = np.cumsum(full) - full
     start = np.searchsorted(res, res)
     counts = before == before[start] if len(res) else full
-    return _mean_best(ref[counts], share[order][counts], len(matches.truth.id))
+    return _best(ref[counts], share[order][counts], len(matches.truth.id))
 
 
 def longest_fractions(matches: Matches) -> float:
@@ -56,7 +64,7 @@ def longest_fractions(matches: Matches) -> float:
     0 if no track is detected, NaN without truth.
     """
     ref, _, share = _stretches(matches)
-    return _mean_best(ref, share, len(matches.truth.id))
+    return mean_found(_best(ref, share, len(matches.truth.id)))
 
 
 def branching(matches: Matches, tolerance: int) -> tuple[int, int, int]:
@@ -66,6 +74,14 @@ def branching(matches: Matches, tolerance: int) -> tuple[int, int, int]:
     apart; the parents must match in the last frame in which both live, every child in the first frame in which it and
     its partner live; both sides have as many children.
     """
+    truth, result = right_branches(matches, tolerance)
+    right = min(len(truth), len(result))
+    wanted, got = (int((side.children > 1).sum()) for side in (matches.truth, matches.result))
+    return right, got - right, wanted - right
+
+
+def right_branches(matches: Matches, tolerance: int) -> tuple[Ints, Ints]:
+    """Parents of right divisions: tracks of the truth and tracks of the result, ascending."""
     truth, result = matches.truth, matches.result
     a, b = np.flatnonzero(truth.children > 1), np.flatnonzero(result.children > 1)
     near = np.abs(truth.last[a][:, None] - result.last[b][None, :]) <= tolerance
@@ -77,8 +93,8 @@ def branching(matches: Matches, tolerance: int) -> tuple[int, int, int]:
         for p, q in zip(a[i[parents]].tolist(), b[j[parents]].tolist(), strict=True)
         if _children_meet(matches, p, q, tolerance)
     ]
-    right = min(len({p for p, _ in pairs}), len({q for _, q in pairs}))
-    return right, len(b) - right, len(a) - right
+    both = np.array(pairs, np.int64).reshape(-1, 2)
+    return np.unique(both[:, 0]), np.unique(both[:, 1])
 
 
 def branching_correctness(counted: tuple[int, int, int]) -> float:
@@ -134,11 +150,16 @@ def _stretches(matches: Matches) -> tuple[Ints, Ints, Floats]:
     return track, key % width, longest / (truth.last[track] - truth.first[track] + 1)
 
 
-def _mean_best(track: Ints, share: Floats, tracks: int) -> float:
-    if not tracks:
-        return math.nan
+def _best(track: Ints, share: Floats, tracks: int) -> Floats:
     best = np.zeros(tracks)
     np.maximum.at(best, track, share)
+    return best
+
+
+def mean_found(best: Floats) -> float:
+    """Mean over the tracks that were detected; 0 if none is, NaN without truth."""
+    if not len(best):
+        return math.nan
     return float(best[best > 0].mean()) if np.any(best > 0) else 0.0
 
 
@@ -161,9 +182,14 @@ def _children_meet(matches: Matches, p: int, q: int, tolerance: int) -> bool:
     return bool(grid.any(axis=1).all()) and len(set(grid.argmax(axis=1).tolist())) == len(ours)
 
 
-def _cycles(side: Side) -> Ints:
-    """Last minus first frame of the tracks that begin and end with a division."""
+def whole_cycles(side: Side) -> Ints:
+    """Tracks that begin and end with a division."""
     born = side.parent >= 0
     born[born] = side.children[side.parent[born]] > 1
-    whole = born & (side.children > 1)
+    return np.flatnonzero(born & (side.children > 1))
+
+
+def _cycles(side: Side) -> Ints:
+    """Last minus first frame of whole cycles."""
+    whole = whole_cycles(side)
     return side.last[whole] - side.first[whole]

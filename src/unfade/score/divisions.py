@@ -26,6 +26,7 @@ class Divisions:
     right: int
     truth: int  # divisions of the truth
     result: int  # divisions of the result
+    nodes: tuple[int, ...] = ()  # objects of the truth whose division is right
 
     @property
     def precision(self) -> float:
@@ -104,7 +105,8 @@ def divisions(matches: Matches, tolerance: int) -> list[Divisions]:
     truth = Lines.of(matches.truth, matches.single)
     result = Lines.of(matches.result, matches.single_back)
     wanted, got = truth.divisions(), result.divisions()
-    right, missed, met = 0, [], set()
+    right: list[int] = []
+    missed, met = [], set()
     for node in wanted:
         other = int(truth.match[node])
         if other < 0 or result.degree[other] < 2:
@@ -112,17 +114,18 @@ def divisions(matches: Matches, tolerance: int) -> list[Divisions]:
             continue
         met.add(other)
         partners = [int(truth.match[child]) for child in truth.after(node)]
-        right += sum(p >= 0 and int(result.before[p]) == other for p in partners) >= 2
+        if sum(p >= 0 and int(result.before[p]) == other for p in partners) >= 2:
+            right.append(node)
     spare = [node for node in got if node not in met]
-    out = [Divisions(right, len(wanted), len(got))]
+    out = [Divisions(len(right), len(wanted), len(got), tuple(right))]
     for reach in range(1, tolerance + 1):
         for late in tuple(spare):
             hit = next((n for n in missed if _shifted(truth, n, result, late, reach)), None)
             if hit is not None:
                 spare.remove(late)
                 missed.remove(hit)
-                right += 1
-        out.append(Divisions(right, len(wanted), len(got)))
+                right.append(hit)
+        out.append(Divisions(len(right), len(wanted), len(got), tuple(right)))
     return out
 
 

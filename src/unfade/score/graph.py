@@ -80,7 +80,17 @@ def operations(matches: Matches) -> Operations:
 
     Edges are compared only between masks that match exactly one marker (Matula 2015).
     """
+    truth, result = (np.zeros(len(side.id), np.int64) for side in (matches.truth, matches.result))
+    return Operations(*operations_by(matches, truth, result, 1)[0].tolist())
+
+
+def operations_by(matches: Matches, truth: Ints, result: Ints, size: int) -> Ints:
+    """The same counts, in the order of `Operations`, for each part of the graph `(size, 8)`.
+
+    `truth` and `result` hold the part that each track belongs to, `(R,)`; a match never joins two parts.
+    """
     reference, computed = edges(matches.truth), edges(matches.result)
+    of_truth, of_result = truth[matches.truth.track], result[matches.result.track]
     back = matches.single_back
     source, target = back[computed.source], back[computed.target]
     kept = (source >= 0) & (target >= 0)
@@ -91,14 +101,21 @@ def operations(matches: Matches) -> Operations:
     place = np.searchsorted(wanted[order], got)
     found = place < len(wanted)
     found[found] = wanted[order][place[found]] == got[found]
-    kind = reference.parental[order][place[found]]
-    return Operations(
-        ns=int(np.maximum(matches.covers - 1, 0).sum()),
-        fn=int((matches.match < 0).sum()),
-        fp=int((matches.covers == 0).sum()),
-        ed=int((~found).sum()),
-        ea=len(wanted) - int(found.sum()),
-        ec=int((kind != computed.parental[kept][found]).sum()),
-        vertices=n,
-        edges=len(wanted),
+    wrong = reference.parental[order][place[found]] != computed.parental[kept][found]
+    origin, hit = of_result[computed.source[kept]], np.bincount(of_result[computed.source[kept]][found], minlength=size)
+    links = np.bincount(of_truth[reference.source], minlength=size)
+    columns = (
+        _summed(of_result, np.maximum(matches.covers - 1, 0), size),
+        np.bincount(of_truth[matches.match < 0], minlength=size),
+        np.bincount(of_result[matches.covers == 0], minlength=size),
+        np.bincount(origin[~found], minlength=size),
+        links - hit,
+        np.bincount(origin[found][wrong], minlength=size),
+        np.bincount(of_truth, minlength=size),
+        links,
     )
+    return np.stack(columns, axis=1)
+
+
+def _summed(place: Ints, n: Ints, size: int) -> Ints:
+    return np.bincount(place, n, size).astype(np.int64)

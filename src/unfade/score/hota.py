@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_array
 
-from unfade.score.matches import Ints, Matches, Side
+from unfade.score.matches import Floats, Ints, Matches, Side
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,13 @@ def hota(seen: Association) -> float:
     Luiten et al., HOTA: a higher order metric for evaluating multi-object tracking, IJCV 129, 2021.
     NaN if there is nothing on either side.
     """
+    return rooted(own_weights(seen).sum(), seen.union)
+
+
+def own_weights(seen: Association) -> Floats:
+    """Summed association of the matches of each pair of tracks, `(P,)`."""
     union = seen.rows()[seen.truth] + seen.columns()[seen.result] - seen.n
-    return _rooted(float((seen.n * (seen.n / union)).sum()), seen.union)
+    return np.multiply(seen.n, seen.n / union, dtype=np.float64)
 
 
 def chota(seen: Association, truth: Side, result: Side) -> float:
@@ -83,12 +88,18 @@ def chota(seen: Association, truth: Side, result: Side) -> float:
     Kaiser et al., CHOTA: a higher order accuracy metric for cell tracking, arXiv 2408.11571, 2024. A wrong or missing
     division breaks the family and is seen. NaN if there is nothing on either side.
     """
+    return rooted(family_weights(seen, truth, result).sum(), seen.union)
+
+
+def family_weights(seen: Association, truth: Side, result: Side) -> Floats:
+    """Summed association of the matches of each pair of tracks, each taken with its family, `(P,)`."""
     left, right = _families(truth, seen.truth_of), _families(result, seen.result_of)
     counts = csr_array((seen.n.astype(float), (seen.truth, seen.result)), (left.shape[0], right.shape[0]))
     both = csr_array(left @ counts @ right)
     shared = np.asarray(both[seen.truth, seen.result]).ravel() if len(seen.n) else np.zeros(0)
     union = (left @ seen.rows())[seen.truth] + (right @ seen.columns())[seen.result] - shared
-    return _rooted(float((seen.n * (shared / union)).sum()), seen.union)
+    weights: Floats = np.multiply(seen.n, shared / union, dtype=np.float64)
+    return weights
 
 
 def mota(matches: Matches, seen: Association) -> float:
@@ -107,12 +118,18 @@ def mota(matches: Matches, seen: Association) -> float:
 
 def switches(matches: Matches, seen: Association) -> int:
     """Times that a truth track is matched by another result track than at its match before."""
+    return int(switched(matches, seen).sum())
+
+
+def switched(matches: Matches, seen: Association) -> Ints:
+    """The same for each truth track, `(R,)`."""
     node = np.flatnonzero(matches.match >= 0)
     track = seen.truth_of[matches.truth.track[node]]
     by = seen.result_of[matches.result.track[matches.match[node]]]
     order = np.lexsort((matches.truth.frame[node], track))
     track, by = track[order], by[order]
-    return int(((track[1:] == track[:-1]) & (by[1:] != by[:-1])).sum())
+    change = (track[1:] == track[:-1]) & (by[1:] != by[:-1])
+    return np.bincount(track[1:][change], minlength=len(seen.missed))
 
 
 def idf1(seen: Association) -> float:
@@ -121,24 +138,24 @@ def idf1(seen: Association) -> float:
     Ristani et al., Performance measures and a data set for multi-target, multi-camera tracking, ECCV workshops 2016.
     NaN if there is nothing on either side.
     """
-    right = _assigned(seen)
+    right = int(named_right(seen).sum())
     total = int(seen.rows().sum() + seen.columns().sum())
     return 2 * right / total if total else math.nan
 
 
-def _assigned(seen: Association) -> int:
-    """Largest number of matches that pairs of tracks, one to one, can hold."""
+def named_right(seen: Association) -> Ints:
+    """Most matches that pairs of tracks, one to one, can hold, under one truth track of each connected group `(R,)`."""
     rows = len(seen.missed)
     part = connected(seen.truth, rows + seen.result, rows + len(seen.spare))
     order = np.argsort(part[seen.truth], kind="stable")
     starts = np.flatnonzero(np.diff(part[seen.truth][order], prepend=-1))
-    best = 0
+    best = np.zeros(rows, np.int64)
     for group in np.split(order, starts[1:]) if len(order) else []:
         i, a = np.unique(seen.truth[group], return_inverse=True)
         j, b = np.unique(seen.result[group], return_inverse=True)
         gain = np.zeros((len(i), len(j)), np.int64)
         gain[a, b] = seen.n[group]
-        best += int(gain.max()) if 1 in gain.shape else _best_pairing(gain)
+        best[i[0]] = int(gain.max()) if 1 in gain.shape else _best_pairing(gain)
     return best
 
 
@@ -187,5 +204,6 @@ def _summed(place: Ints, n: Ints, size: int) -> Ints:
     return np.bincount(place, n, size).astype(np.int64)
 
 
-def _rooted(weight: float, union: int) -> float:
+def rooted(weight: float, union: int) -> float:
+    """Root of the mean association; NaN for nothing."""
     return math.sqrt(weight / union) if union else math.nan

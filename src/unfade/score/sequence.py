@@ -22,6 +22,7 @@ from unfade.score.biology import (
 )
 from unfade.score.bootstrap import Plan, interval_of_sums, mean_figure
 from unfade.score.catalogue import CATALOGUE
+from unfade.score.clusters import with_intervals
 from unfade.score.ctc import det, lnk, overall, seg, tra
 from unfade.score.divisions import divisions
 from unfade.score.graph import operations
@@ -77,7 +78,11 @@ def score_matches(
     plan: Plan | None = None,
     groups: Collection[str] = ("challenge", "association", "divisions"),
 ) -> Scores:
-    """Every figure of these groups that the matches of a sequence give."""
+    """Every figure of these groups that the matches of a sequence give.
+
+    With a plan the figures over time have intervals over clusters of tracks, SEG over objects; the means of SEG with
+    others have none, as its objects belong to no track.
+    """
     chosen = settings if settings is not None else TrackingSettings.parse({})
     out = Scores({})
     if "challenge" in groups:
@@ -85,7 +90,12 @@ def score_matches(
         out = technical | biological_scores(matches, technical["LNK"].value, chosen)
     if "association" in groups:
         out = out | association_scores(matches)
-    return out | division_scores(matches, chosen) if "divisions" in groups else out
+    if "divisions" in groups:
+        out = out | division_scores(matches, chosen)
+    if plan is None:
+        return out
+    highest = max(chosen.tolerances, chosen.tolerance)
+    return with_intervals(out, matches, highest, chosen.tolerance, plan)
 
 
 def over_sequences(scores: Sequence[Scores], plan: Plan | None = Plan()) -> Scores:
@@ -114,8 +124,7 @@ def _joined_figure(each: Sequence[Figure], name: str, plan: Plan | None) -> Figu
 def technical_scores(matches: Matches, plan: Plan | None = None) -> Scores:
     """SEG, DET, TRA, LNK, OP_CSB, OP_CTB, AOGM and the counted operations NS, FN, FP, ED, EA, EC.
 
-    With a plan, SEG gets its interval over the objects of the segmentation truth. The graph measures of one sequence
-    have none: their markers and links depend on each other; `over_sequences` draws whole sequences.
+    With a plan, SEG gets its interval over the objects of the segmentation truth.
     """
     done = operations(matches)
     how = _how(matches, matcher=COVERED, source="Matula 2015", weights="NS 5, FN 10, FP 1, ED 1, EA 1.5, EC 1")
