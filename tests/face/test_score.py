@@ -110,10 +110,8 @@ def test_the_table_shows_the_usual_and_says_how(unfade: Command, leaping: Case, 
         "DET, TRA, LNK, FN, FP, NS, EA, ED, EC, HOTA, CHOTA, IDF1, MOTA: mask covers > 0.5 of the marker." in said.out
     )
     assert "the 2 of 4 frames whose truth outlines every object" in said.out
-    assert (
-        "Intervals: 95 % bootstrap, 10 draws, seed 0, over 6 objects of the segmentation truth, " in said.out
+    assert "Intervals: 95 % bootstrap, 10 draws, seed 0, over 6 objects of the segmentation truth, " in said.out
     assert "3 clusters of tracks, 2 images." in said.out
-    )
     assert "a run folder does" in said.out
 
 
