@@ -1,9 +1,9 @@
 """Error bars of repaired movies: what a value would be with an outline or a place that is off by a little.
 
 The mask of an object is perturbed by its uncertainty and by the error of the motion that brought it. A ratio is
-measured again with the outline one pixel further in and out (its core and ring move along) and with the mask moved by
-one pixel in four directions; half the difference is what one pixel changes. With e and p px for the likely errors of
-outline and place,
+measured again with the outline two pixels further in and out (its core and ring move along) and with the mask moved by
+three pixels in four directions, about as far as such errors go; the differences tell what one pixel changes. With e and
+p px for the likely errors of outline and place,
 
     s² = (outline · e)² + (place · p)² + floor²,  interval = ratio · exp(∓ widen · s).
 
@@ -23,7 +23,8 @@ from unfade.measure.regions import Floats, Groups, Regions
 from unfade.measure.rings import rings
 from unfade.measure.settings import BarSettings, MeasureSettings
 
-SHIFTS = ((1, 0), (-1, 0), (0, 1), (0, -1))
+OUTLINE_PX, PLACE_PX = 2, 3  # by which masks are perturbed
+SHIFTS = ((PLACE_PX, 0), (-PLACE_PX, 0), (0, PLACE_PX), (0, -PLACE_PX))
 BARS = ("low_area_px", "high_area_px", "place_error_px")
 
 
@@ -39,18 +40,19 @@ def ratio_bars(
     `settings` are those of the measurement; a ratio that cannot be had makes NaN.
     """
     count, place = len(regions), regions.place[1:-1, 1:-1]
-    inner, outer = ring_px
+    (inner, outer), by = ring_px, OUTLINE_PX
     plain = (regions.core(inset_px), rings(place, count, inner, outer))
-    deep = (regions.core(inset_px + 1), rings(place, count, max(inner - 1, 0), max(outer - 1, 1)))
-    wide = (regions.core(max(inset_px - 1, 0)), rings(place, count, inner + 1, outer + 1))
+    deep = (regions.core(inset_px + by), rings(place, count, max(inner - by, 0), max(outer - by, 1)))
+    wide = (regions.core(max(inset_px - by, 0)), rings(place, count, inner + by, outer + by))
     out = []
     for channel in image:
         sharp = without_haze(channel, settings)
         off = background_of(sharp, settings)
+        middle = _log_ratio(sharp, *plain, off, settings.ratio)
         low, high = (_log_ratio(sharp, *groups, off, settings.ratio) for groups in (deep, wide))
         moved = [_log_ratio(np.roll(sharp, shift, (0, 1)), *plain, off, settings.ratio) for shift in SHIFTS]
-        down, up, right, left = moved
-        out.append((np.abs(high - low) / 2, np.hypot(down - up, right - left) / 2))
+        steps = [np.abs(value - middle) / PLACE_PX for value in moved]
+        out.append((np.abs(high - low) / (2 * by), np.sqrt(np.mean(np.square(steps), axis=0))))
     return out
 
 

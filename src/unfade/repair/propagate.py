@@ -6,6 +6,7 @@ decided so:
 
 - frames of equal uncertainty are visited in the order of time;
 - a neighbour beyond the track's first or last frame is no neighbour: it fails the test of its side;
+- an update that no neighbour lends a mask to changes nothing;
 - where the nucleus is missed the uncertainty is infinite, and an infinite neighbour passes the test, as in
   inf ≥ 0.85 · inf; it lends no mask unless it was filled before;
 - shift and scale of a nucleus without a mask of its own come from the straight line between the nearest masks of its
@@ -133,7 +134,7 @@ class PrintedForward:
                     right = None
                     if earlier.following and track in seen:
                         right = self.moved(seen[track], back, item.t - 1)
-                    lent = merged(state.carried.get(track), right, self.settings)
+                    lent = merged(state.carried.get(track), right, self.settings) or lent
                 if lent is not None:
                     out.append(self.moved(lent, here, item.t))
         return Front(item, seen, {c.track: c for c in out}), out
@@ -159,7 +160,8 @@ class PrintedBackward(PrintedForward):
         for track, decision in self.plan.get(item.t, {}).items():
             right = None
             if decision.following and step is not None:
-                lent = state.carried.get(track) if decision.following_updated else state.lent.get(track)
+                lent = state.lent.get(track)
+                lent = state.carried.get(track, lent) if decision.following_updated else lent
                 right = None if lent is None else self.moved(lent, step, item.t)
             joined = merged(given.get(track), right, self.settings)
             if joined is not None:

@@ -1,0 +1,106 @@
+"""Doubt from neighbours in time: area, form and contrast that change at once are not believed."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from unfade.errors import ShapeError
+from unfade.repair import RepairSettings
+from unfade.repair.consistency import doubts, inconsistency
+from unfade.repair.repairer import inspect
+
+SHAPE = (90, 90)
+SETTINGS = RepairSettings()
+
+
+def disk(y, x, radius):
+    rows, columns = np.indices(SHAPE)
+    return np.hypot(rows - y, columns - x) < radius
+
+
+def movie(radii, places=((45, 45),), light=lambda t: 5.0, uncertainty=None):
+    """Disks that stay in place, with the radius of each frame; 0 leaves the object out."""
+    frames = []
+    for t, radius in enumerate(radii):
+        labels = np.zeros(SHAPE, np.int32)
+        image = np.ones(SHAPE)
+        for k, (y, x) in enumerate(places):
+            labels[disk(y, x, radius)] = k + 1
+            image[disk(y, x, 8)] = light(t)
+        known = {k + 1: uncertainty[t] for k in range(len(places))} if uncertainty else {}
+        frames.append((image, labels, known))
+    return inspect(frames)
+
+
+def test_a_steady_nucleus_is_not_doubted():
+    nodes = movie([8, 8.2, 8, 7.9, 8.1, 8])
+    assert inconsistency(nodes, SETTINGS).max() < 0.25
+
+
+def test_the_cell_in_place_of_its_nucleus_is_doubted():
+    nodes = movie([8, 8, 8, 8, 16, 16, 16, 8, 8, 8])
+    doubt = inconsistency(nodes, SETTINGS)
+    assert (doubt[4:7] > 0.9).all()
+    assert (np.delete(doubt, [4, 5, 6]) < 0.3).all()
+
+
+def test_many_tracks_tell_which_size_is_the_nucleus():
+    """The larger stretch is longer and as sure; the nested smaller one is believed."""
+    places = [(y, x) for y in (15, 45, 75) for x in (15, 45, 75)]
+    doubt = inconsistency(movie([7] * 3 + [13] * 9, places), SETTINGS).reshape(12, 9)
+    assert (doubt[:3] < SETTINGS.limit).all()
+    assert (doubt[3:] > SETTINGS.limit).all()
+
+
+def test_a_given_diameter_tells_it_too():
+    doubt = inconsistency(movie([7] * 3 + [13] * 9), SETTINGS.changed(diameter_px=14))
+    assert (doubt[:3] < SETTINGS.limit).all()
+    assert (doubt[3:] > SETTINGS.limit).all()
+
+
+def test_slow_growth_is_believed():
+    assert inconsistency(movie(np.linspace(7, 11, 20)), SETTINGS).max() < SETTINGS.limit
+
+
+def test_what_the_border_cuts_is_not_doubted_for_being_small():
+    rows = [np.zeros(SHAPE, np.int32) for _ in range(6)]
+    for t, labels in enumerate(rows):
+        labels[disk(45, -5 + 3 * t, 8)] = 1
+    nodes = inspect([(np.ones(SHAPE), labels, {}) for labels in rows])
+    assert nodes.cut[0]
+    assert inconsistency(nodes, SETTINGS)[0] < SETTINGS.limit
+
+
+def test_lost_contrast_adds_to_doubt_but_is_not_enough():
+    nodes = movie([8] * 8, light=lambda t: 5.0 if t < 5 else 1.0)
+    doubt = inconsistency(nodes, SETTINGS)
+    assert doubt[5:].min() > 0.2
+    assert doubt.max() < SETTINGS.limit
+    assert doubt[:5].max() < 0.05
+
+
+def test_system_and_neighbours_are_joined_by_the_larger():
+    nodes = movie([8, 8, 16, 8, 8], uncertainty=[0.1, 0.9, 0.1, 0.1, 0.1])
+    both = doubts(nodes, SETTINGS)
+    assert both[1] == pytest.approx(0.9)
+    assert both[2] > 0.9
+    assert doubts(nodes, SETTINGS.changed(uncertainty="system")).tolist() == pytest.approx([0.1, 0.9, 0.1, 0.1, 0.1])
+
+
+def test_asking_a_silent_system_is_an_error():
+    nodes = movie([8, 8])
+    with pytest.raises(ShapeError, match="carry no uncertainty"):
+        doubts(nodes, SETTINGS.changed(uncertainty="system"))
+    assert len(doubts(replace(nodes), SETTINGS.changed(uncertainty="consistency"))) == 2
+
+
+def test_image_and_labels_must_fit():
+    with pytest.raises(ShapeError, match="Frame 0"):
+        inspect([(np.ones((5, 5)), np.zeros((5, 6), np.int32), {})])
+
+
+def test_a_movie_without_objects():
+    nodes = inspect([(np.ones((5, 5)), np.zeros((5, 5), np.int32), {})] * 2)
+    assert len(nodes) == 0
+    assert len(inconsistency(nodes, SETTINGS)) == 0
