@@ -32,6 +32,8 @@ _HOMES: dict[str, str] = {
             "validate",
             "export",
             "synthesize",
+            "prepare",
+            "doctor",
         ),
         "unfade.api",
     ),
