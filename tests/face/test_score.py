@@ -132,6 +132,9 @@ def test_figures_groups_and_all(unfade: Command, leaping: Case, spare: np.ndarra
     everything = plain(unfade("score", pred, truth, "--json", "--metrics", "all", "--draws", 0))["metrics"]
     groups = {CATALOGUE[name].group for name in everything}
     assert groups == {"challenge", "association", "divisions", "objects", "pixels", "boundaries", "spreading"}
+    table = unfade("score", pred, truth_folder(tmp_path / "01_GT", leaping), "--draws", 0).out
+    assert "The result has no table of tracks: every label is a track without parents or divisions." in table
+    assert "The truth has no table" not in table
     assert everything["Label-spreading F1"] == 1
 
 

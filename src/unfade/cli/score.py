@@ -159,6 +159,10 @@ def _notes(scores: Scores) -> list[str]:
     whole, frames = scores.about.get("frames with all outlines"), scores.about.get("frames")
     if whole and whole != frames:
         lines.append(f"Objects and pixels: the {whole} of {frames} frames whose truth outlines every object.")
+    if scores.about.get("without track table") and scores.keys() & {"BC", "DIV_F1(1)"}:
+        sides = {"pred": "The result", "truth": "The truth"}
+        for side in scores.about["without track table"]:
+            lines.append(f"{sides[side]} has no table of tracks: every label is a track without parents or divisions.")
     units: dict[str, None] = dict.fromkeys(
         f"{f.interval.units} {f.interval.unit}" for f in scores.values() if f.interval is not None
     )

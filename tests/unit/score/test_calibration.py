@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import special, stats
 
 from unfade.errors import ShapeError
-from unfade.score.bootstrap import Plan
+from unfade.score.bootstrap import Plan, Statistic, interval
 from unfade.score.calibration import (
     excess_aurc,
     fit_temperature,
@@ -169,3 +169,25 @@ CALLS = {
 def test_bad_input_is_refused(name: str) -> None:
     with pytest.raises(ShapeError):
         CALLS[name]()
+
+
+def test_intervals_by_weights_are_those_of_drawn_objects() -> None:
+    random = np.random.default_rng(3)
+    doubt = random.integers(0, 12, 60) / 12  # ties
+    iou = np.round(np.clip(1 - doubt + random.normal(0, 0.3, 60), 0, 1), 1)
+    risk, right, plan = 1 - iou, iou > 0.5, Plan(draws=40, seed=2)
+    plain: dict[str, Statistic] = {
+        "ECE": lambda at: reliability(1 - doubt[at], right[at], 15).ece(),
+        "AURC": lambda at: risk_coverage(doubt[at], risk[at]).aurc(),
+        "Excess AURC": lambda at: excess_aurc(doubt[at], risk[at]),
+        "Spearman": lambda at: spearman(doubt[at], risk[at]),
+        "Pearson": lambda at: pearson(doubt[at], risk[at]),
+    }
+    scores = score_uncertainty(doubt, iou, plan=plan)
+    assert set(scores) == set(plain)
+    for name, measure in plain.items():
+        seen, wanted = scores[name].interval, interval(60, measure, "objects", plan)
+        assert seen is not None
+        assert (seen.low, seen.high) == pytest.approx((wanted.low, wanted.high), abs=1e-12)
+    assert len(set(scores.metrics.values())) == 5
+    assert sum(scores.curves["reliability"]["count"]) == 60
