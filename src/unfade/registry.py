@@ -41,7 +41,10 @@ BUILTIN: dict[str, dict[str, str]] = {
         "estimates": "unfade.train.estimates:EstimateSampler",
         "rollouts": "unfade.train.rollout:RolloutSampler",
     },
-    "linkers": {"overlap": "unfade.link.overlap:OverlapLinker"},
+    "linkers": {
+        "overlap": "unfade.link.overlap:OverlapLinker",
+        "pairs": "unfade.link.pairs:PairLinker",
+    },
     "motions": {
         "lucas-kanade": "unfade.repair.motion:LucasKanade",
         "ilk": "unfade.repair.motion:IterativeLucasKanade",

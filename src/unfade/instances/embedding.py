@@ -26,7 +26,7 @@ from unfade.errors import MissingExtraError, ShapeError
 from unfade.instances.meanshift import densest, distinct, find_modes
 from unfade.ops.neighbours import find_objects, sums
 from unfade.ops.overlap import contingency
-from unfade.ops.relabel import areas, drop_small
+from unfade.ops.relabel import areas, remap
 from unfade.records import Instances, LabelImage
 from unfade.settings import Settings
 
@@ -43,6 +43,7 @@ class ClusterSettings(Settings):
     min_area_px: float = Field(
         50.0, ge=0, description="t_size of the paper: smaller objects of a frame are dropped, px"
     )
+    edge_share: float = Field(0.2, ge=0, le=1, description="share of that area that suffices where the border cuts")
     reach_px: float = Field(
         50.0, gt=0, description="r_N of the paper: objects nearer than this have other directions, px"
     )
@@ -96,7 +97,12 @@ def apart(labels: LabelImage, settings: ClusterSettings) -> LabelImage:
 
 def _pieces(labels: LabelImage, settings: ClusterSettings) -> LabelImage:
     """8-connected pieces of each label of a frame, numbered from 1; pixels of small pieces go to one near by."""
-    large = drop_small(components(labels, connectivity=2), max(settings.min_area_px, 1))
+    parts = components(labels, connectivity=2)
+    ids, area = areas(parts)
+    edge = np.unique(np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]]))
+    least = np.where(np.isin(ids, edge), settings.edge_share, 1.0) * settings.min_area_px
+    kept = ids[area >= np.maximum(least, 1)]
+    large = remap(parts, kept, np.arange(1, len(kept) + 1))
     lost = (labels > 0) & (large == 0)
     if settings.fill_px == 0 or not lost.any() or not large.any():
         return large
@@ -205,7 +211,7 @@ def _by_hdbscan(vectors: Tensor, place: Tensor, settings: ClusterSettings) -> Te
     least = max(2, settings.min_cluster // step)
     if len(part) <= least:
         return F.normalize(vectors.mean(dim=0, keepdim=True), dim=1)
-    found = torch.from_numpy(HDBSCAN(min_cluster_size=least).fit_predict(part.cpu().numpy())).to(part.device)
+    found = torch.from_numpy(HDBSCAN(min_cluster_size=least, copy=True).fit_predict(part.cpu().numpy())).to(part.device)
     found = found if int(found.max()) >= 0 else torch.zeros_like(found)
     count = torch.bincount(found[found >= 0])
     total = sums(part[found >= 0], found[found >= 0], len(count))[torch.argsort(count, descending=True)]

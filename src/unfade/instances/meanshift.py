@@ -54,10 +54,10 @@ def distinct(modes: Tensor, radius: float) -> Tensor:
 
 def nearest(vectors: Tensor, modes: Tensor) -> tuple[Tensor, Tensor]:
     """Place of the nearest mode `(N,)` and the squared distance to it `(N,)`."""
+    if len(vectors) == 0:
+        return vectors.new_zeros(0, dtype=torch.long), vectors.new_zeros(0)
     each = max(1, CHUNK // max(len(modes), 1))
     parts = [torch.min(_squared(part, modes), dim=1) for part in torch.split(vectors, each)]
-    if not parts:
-        return vectors.new_zeros(0, dtype=torch.long), vectors.new_zeros(0)
     return torch.cat([p.indices for p in parts]), torch.cat([p.values for p in parts])
 
 

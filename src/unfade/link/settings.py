@@ -16,7 +16,10 @@ class LinkSettings(Settings):
     120 px.
     """
 
-    linker: str = Field("overlap", description="a registered linker")
+    linker: str = Field(
+        "auto",
+        description="a registered linker; auto = pairs where objects of two frames are found together, else overlap",
+    )
     method: Literal["optimal", "greedy"] = Field(
         "optimal", description="optimal = largest total similarity of all links of a frame | greedy = best link first"
     )
@@ -31,6 +34,10 @@ class LinkSettings(Settings):
     daughter_frames: int = Field(
         2, ge=0, le=100, description="a division is undone if a daughter vanishes within fewer frames than this"
     )
+    merge_frames: int = Field(
+        10, ge=0, description="linker pairs: a division is undone if its objects are one again within so many frames"
+    )
+    pair_frames: int = Field(2, ge=0, description="linker pairs: tracks of fewer frames are removed (t_length)")
     track_frames: int = Field(
         1, ge=0, le=100, description="tracks of fewer frames, without relatives, are removed; 0 or 1 keeps all"
     )

@@ -18,10 +18,11 @@ from unfade.link.cleanup import clean
 from unfade.ops.relabel import remap
 from unfade.pipeline.arrays import read_arrays, write_arrays
 from unfade.pipeline.segmenting import frame_path, read_instances
-from unfade.records import Calibration, LabelImage, Lineage
+from unfade.records import Calibration, Kind, LabelImage, Lineage
 from unfade.registry import load
 
 Progress = Callable[[str, int, int], None]
+AUTO = "auto"  # the linker follows from the system
 VERSION = 1
 ARRAYS = ("frame", "label", "track", "confidence", "parents")
 
@@ -29,20 +30,51 @@ ARRAYS = ("frame", "label", "track", "confidence", "parents")
 def link_frames(
     frames: Iterator[LabelImage], count: int, settings: LinkSettings, progress: Progress | None = None
 ) -> Lineage:
-    """Tracks of label images in order; false divisions and short tracks are cleaned up afterwards."""
-    linker: Any = load("linkers", settings.linker)(settings)
-    state = linker.start()
+    """Tracks of label images `(Y, X)` or blocks `(k, Y, X)` in order, without false divisions and short tracks."""
+    linker: Any = None
     for t, labels in enumerate(frames):
-        state, _ = linker.push(state, labels)
+        block = labels if labels.ndim == 3 else labels[None]
+        if linker is None:
+            linker = open_linker(settings, len(block))
+            state = linker.start()
+        state, _ = linker.push(state, block if getattr(linker, "block", 1) > 1 else block[-1])
         if progress is not None:
             progress("link", t + 1, count)
+    if linker is None:
+        linker = open_linker(settings)
+        state = linker.start()
     return clean(linker.finish(state), settings)
+
+
+def open_linker(settings: LinkSettings, block: int = 1) -> Any:
+    """The linker that was asked for, or the one that suits objects found in `block` frames together.
+
+    Raises
+    ------
+    SettingsError
+        If there is none of that name.
+    """
+    automatic = "pairs" if block > 1 else "overlap"
+    return load("linkers", automatic if settings.linker == AUTO else settings.linker)(settings)
+
+
+def seen_blocks(folder: Path, count: int) -> Iterator[LabelImage]:
+    """Label images `(k, Y, X)` of the segmented frames in order, each with the frames it was found with."""
+    for t in range(count):
+        yield read_instances(frame_path(folder, t)).labels()
 
 
 def seen_labels(folder: Path, count: int) -> Iterator[LabelImage]:
     """Flat label images of the segmented frames in order."""
     for t in range(count):
-        yield read_instances(frame_path(folder, t)).labels()[0]
+        yield read_instances(frame_path(folder, t)).labels()[-1]
+
+
+def seen_kinds(folder: Path, count: int, kinds: tuple[Kind, ...]) -> Iterator[tuple[LabelImage, ...]]:
+    """Flat label images of every kind of the segmented frames in order; a nucleus has the id of its cell."""
+    for t in range(count):
+        found = read_instances(frame_path(folder, t))
+        yield tuple(found.labels(kind)[-1] for kind in kinds)
 
 
 def as_tracks(frames: Iterator[LabelImage], lineage: Lineage, count: int) -> Iterator[LabelImage]:
@@ -60,21 +92,32 @@ def by_frame(lineage: Lineage, count: int) -> list[tuple[NDArray[np.int32], NDAr
 
 
 def write_track_labels(
-    path: Path, frames: Iterator[LabelImage], shape: tuple[int, int, int], lineage: Lineage, calibration: Calibration
+    path: Path,
+    frames: Iterator[Any],
+    shape: tuple[int, int, int],
+    lineage: Lineage,
+    calibration: Calibration,
+    kinds: tuple[Kind, ...] = ("nucleus",),
 ) -> None:
-    """Write label images whose values are track ids, complete or not at all."""
-    with label_store(path, shape, calibration) as writer:
-        for t, image in enumerate(as_tracks(frames, lineage, shape[0])):
-            writer.write(t, image)
+    """Write label images whose values are track ids, complete or not at all.
+
+    `frames` gives one label image `(Y, X)` per frame, or one for each of several kinds that share their ids.
+    """
+    with label_store(path, shape, calibration, kinds) as writer:
+        for t, (images, (old, new)) in enumerate(zip(frames, by_frame(lineage, shape[0]), strict=True)):
+            each = images if isinstance(images, tuple) else (images,)
+            writer.write(t, *(remap(image, old, new) for image in each))
 
 
 @contextmanager
-def label_store(path: Path, shape: tuple[int, int, int], calibration: Calibration) -> Iterator[LabelWriter]:
+def label_store(
+    path: Path, shape: tuple[int, int, int], calibration: Calibration, kinds: tuple[Kind, ...] = ("nucleus",)
+) -> Iterator[LabelWriter]:
     """A new store of label images; a failure inside the block leaves nothing of it."""
     part = path.with_name(path.name + PART)
     try:
         remove(part)  # of a run that was killed: its frames may be of other tracks
-        with LabelWriter(path, shape, calibration=calibration) as writer:
+        with LabelWriter(path, shape, kinds, calibration) as writer:
             yield writer
     except BaseException:
         with suppress(OSError):

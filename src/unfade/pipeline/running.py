@@ -21,7 +21,6 @@ from unfade.pipeline.opening import open_model
 from unfade.pipeline.reasons import changed, why_again
 from unfade.pipeline.settings import RunSettings
 from unfade.records import Lineage, Movie
-from unfade.registry import load
 from unfade.scale.pool import Here, Pool
 from unfade.settings import read_toml, write_toml
 
@@ -94,7 +93,7 @@ def run(
     names = settings.input.measure_channels
     measured = tuple(movie.channel(n) for n in names) if names else tuple(range(movie.shape[1]))
     settings.measure.ring_px(movie.calibration)
-    load("linkers", settings.link.linker)
+    linking.open_linker(settings.link)
     repairing.check(settings.repair)
     folder, identity = RunFolder(out), content_hash(source)
     folder.check_place()
@@ -202,7 +201,7 @@ def _stages(job: Job, unit: units.Run, ready: units.Prepared) -> None:
         return {"network_seconds": round(seconds, 3)}
 
     def link() -> dict[str, Any]:
-        frames = linking.seen_labels(folder.instances, count)
+        frames = linking.seen_blocks(folder.instances, count)
         lineage = linking.link_frames(frames, count, settings.link, job.progress)
         _write_labels(job, lineage)
         linking.write_lineage(folder.lineage, lineage)
@@ -266,13 +265,22 @@ def _follow(job: Job, name: str, results: Iterator[Any], total: int) -> list[Any
     return found
 
 
+def _kinds(job: Job) -> tuple[Kind, ...]:
+    """Kinds of objects that the system of the run finds."""
+    told = job.manifest["system"]
+    kind: Any = load("systems", told["name"])
+    kinds: tuple[Kind, ...] = kind(kind.settings_type.parse(told["settings"])).view.kinds
+    return kinds
+
+
 def _write_labels(job: Job, lineage: Lineage) -> None:
     """Label images whose values are track ids, complete or not at all; workers write them into the store's chunks."""
     folder, movie, pool = job.folder, job.movie, job.way.pool
     count, shape = len(movie), (len(movie), *movie.shape[2:])
-    if pool is None:
-        frames = linking.seen_labels(folder.instances, count)
-        linking.write_track_labels(folder.labels, frames, shape, lineage, movie.calibration)
+    kinds = _kinds(job)
+    if pool is None or kinds != ("nucleus",):
+        frames = linking.seen_kinds(folder.instances, count, kinds)
+        linking.write_track_labels(folder.labels, frames, shape, lineage, movie.calibration, kinds)
         return
     ids = linking.by_frame(lineage, count)
     with linking.label_store(folder.labels, shape, movie.calibration) as writer:

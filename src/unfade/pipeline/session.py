@@ -15,12 +15,12 @@ from unfade.data import check_frame
 from unfade.errors import SettingsError, ShapeError
 from unfade.measure import ObjectMeasurer
 from unfade.ops.relabel import remap
+from unfade.pipeline.linking import open_linker
 from unfade.pipeline.opening import open_model
 from unfade.pipeline.segmenting import find_diameter
 from unfade.pipeline.settings import RunSettings
 from unfade.predict.diameter import Diameter
 from unfade.records import Calibration, Image, Instances, LabelImage, Lineage, Movie
-from unfade.registry import load
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Session:
         self.settings, self.channels, self.calibration = settings, tuple(channels), calibration
         self.diameter: Diameter | None = None
         self.count = 0
-        self._linker: Any = load("linkers", settings.link.linker)(settings.link)
+        self._linker: Any = open_linker(settings.link)
         if self._linker.lag != 0:
             raise SettingsError(f"The linker '{settings.link.linker}' looks ahead and cannot work live; name another.")
         self._links: Any = self._linker.start()

@@ -163,7 +163,7 @@ def name_range(unit: Names) -> int:
     """Label images of a range of frames with track ids, straight into the store; give the frame after the last."""
     for k, (label, track) in enumerate(zip(unit.labels, unit.tracks, strict=True)):
         found = segmenting.read_instances(segmenting.frame_path(unit.instances, unit.first + k))
-        write_frame(unit.store, unit.first + k, remap(found.labels()[0], label, track))
+        write_frame(unit.store, unit.first + k, remap(found.labels()[-1], label, track))
     return unit.first + len(unit.labels)
 
 
