@@ -32,8 +32,8 @@ def worth_a_look(
     """Rows `frame, track, reason, detail, y_px, x_px, area_px, urgency` (0..1), by falling urgency.
 
     A track appears at most once per reason, with the frame where it shows most: `area jumps` (two objects merged,
-    one cut in two, or a wrong link), `small`, `short-lived`, `gap`, `empty ring` (a ratio of `ratios` is missing)
-    and `touches border`.
+    one cut in two, or a wrong link), `small`, `short-lived`, `gap`, `empty ring` (a ratio of `ratios` is missing),
+    `touches border`, and after repair `carried`, the less sure the more urgent.
     """
     rows = nuclei_of(objects).reset_index(drop=True).sort_values(["track", "frame"], kind="stable")
     if rows.empty:
@@ -45,6 +45,7 @@ def worth_a_look(
         _gaps(rows),
         _empty(rows, ratios),
         _border(rows),
+        _carried(rows),
     ]
     parts = [part for part in found if len(part)]
     every = pd.concat(parts or found[:1], ignore_index=True)
@@ -95,6 +96,22 @@ def _empty(rows: pd.DataFrame, ratios: tuple[str, ...]) -> pd.DataFrame:
     times = rows.loc[missing, "track"].map(rows.loc[missing, "track"].value_counts()).to_numpy(np.int64)
     detail = [f"no ratio in {n} frame{'s' * (n > 1)}" for n in times.tolist()]
     return _rows(rows[missing], "empty ring", detail, 0.2 + 0.2 * (1 - 1 / (1 + times)))
+
+
+def _carried(rows: pd.DataFrame) -> pd.DataFrame:
+    """Tracks that repair has carried, with the frame in which that is least sure."""
+    if "origin" not in rows:
+        return _rows(rows[:0], "carried", [], np.zeros(0))
+    hit = rows["origin"].astype(str).to_numpy() != "seen"
+    found = rows[hit]
+    times = found["track"].map(found["track"].value_counts()).to_numpy(np.int64)
+    sure = found["confidence"].to_numpy(np.float64, na_value=0.0)
+    age = found["age"].to_numpy(np.int64)
+    detail = [
+        f"not seen in {n} frame{'s' * (n > 1)}; here {a} frame{'s' * (a > 1)} from where it was, confidence {s:.2f}"
+        for n, a, s in zip(times.tolist(), age.tolist(), sure.tolist(), strict=True)
+    ]
+    return _rows(found, "carried", detail, 0.2 + 0.7 * (1 - np.clip(sure, 0, 1)))
 
 
 def _border(rows: pd.DataFrame) -> pd.DataFrame:

@@ -39,6 +39,7 @@ class Curve:
 
     track: int
     path: str
+    carried: str = ""  # stretches in which the object was not seen, with the steps into them and out of them
 
 
 @dataclass(frozen=True)
@@ -93,12 +94,16 @@ def curves(content: ReportContent, column: str, title: str, time: Clock) -> Curv
     across, up = _across(x, time.values), HEIGHT * (1.0 - y.place(values))
     up = np.rint(np.clip(np.where(known, up, 0.0), -FAR, FAR)).astype(np.int64)
     quartiles = spread_of(values)
+    carried = _carried(rows, column, len(time.values)) & known
     drawn = np.linspace(0, max(len(tracks) - 1, 0), _most(known)).astype(np.int64)
     return Curves(
         title=title,
         x=x,
         y=y,
-        curves=tuple(Curve(int(tracks[i]), _line(across, up[i], known[i])) for i in drawn),
+        curves=tuple(
+            Curve(int(tracks[i]), _line(across, up[i], known[i]), _stretches(across, up[i], known[i], carried[i]))
+            for i in drawn
+        ),
         median=_line(across, *_heights(y, quartiles[1])),
         band=_area(across, y, quartiles),
         rows=tuple(
@@ -168,6 +173,27 @@ def per_track(rows: pd.DataFrame, column: str, frames: int) -> tuple[NDArray[np.
     table = np.full((len(tracks), frames), np.nan)
     table[place, frame[good]] = value[good]
     return tracks, table
+
+
+def _carried(rows: pd.DataFrame, column: str, frames: int) -> NDArray[np.bool_]:
+    """Where the values of `per_track` come from objects that repair has carried, `(N, frames)`."""
+    if "origin" not in rows:
+        return np.zeros(per_track(rows, column, frames)[1].shape, bool)
+    seen = rows["origin"].astype(str).to_numpy() == "seen"
+    marked = rows.assign(**{column: np.where(rows[column].notna(), np.where(seen, 0.0, 1.0), np.nan)})
+    return np.asarray(per_track(marked, column, frames)[1] == 1.0, np.bool_)
+
+
+def _stretches(
+    across: NDArray[np.int64], up: NDArray[np.int64], known: NDArray[np.bool_], carried: NDArray[np.bool_]
+) -> str:
+    """The line of the carried stretches alone."""
+    if not carried.any():
+        return ""
+    near = carried.copy()
+    near[1:] |= carried[:-1]
+    near[:-1] |= carried[1:]
+    return _line(across, up, near & known)
 
 
 def spread_of(values: Values) -> Values:
