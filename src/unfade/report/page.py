@@ -10,7 +10,6 @@ import base64
 import hashlib
 import json
 import math
-import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -82,7 +81,7 @@ def write(path: Path | str, content: ReportContent) -> None:
         If the place cannot be written to.
     """
     target = Path(path)
-    part = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    part = target.with_name(f"{target.name}.part")  # a name that the next attempt overwrites
     page = html(content).encode("utf-8", "backslashreplace")
     try:
         part.write_bytes(page)

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 
 from unfade.errors import MissingInputError, SettingsError, UnfadeError
 from unfade.scale import cluster as scale
@@ -42,7 +41,7 @@ def dies(_: int) -> None:
 
 
 def threads(_: int) -> int:
-    return torch.get_num_threads()
+    return int(os.environ["OMP_NUM_THREADS"])
 
 
 def test_here_units_are_done_one_after_the_other() -> None:
@@ -122,6 +121,8 @@ def test_slurm_needs_a_file_of_known_settings(tmp_path: Path) -> None:
 
 
 def test_workers_share_the_gpus_of_a_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
     class Worker:
         name = "SLURMCluster-5"
 
