@@ -102,9 +102,9 @@ def without(folder: Path, name: str, place: Path) -> None:
             if path.stem == name:
                 continue
             frames = tifffile.imread(path)
-            held = np.arange(len(frames)) % 10 == 9
+            held = np.arange(len(frames)) % 10 == min(9, len(frames) - 1)
             for part, which in (("train", ~held), ("val", held)):
-                tifffile.imwrite(place / kind / f"{path.stem}-{part}.tif", frames[which])
+                tifffile.imwrite(place / kind / f"{path.stem}-{part}.tif", frames[which], photometric="minisblack")
                 if kind == "images":
                     lines.append(f"{path.stem}-{part}.tif,{path.stem},{part}")
     (place / "split.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")

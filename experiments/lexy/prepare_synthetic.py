@@ -110,7 +110,12 @@ def write(folder: Path, name: str, settings: TranslocationSettings, shapes: Nucl
         stacks += [(beside, "images", found.image[:, 0]), (beside, "masks", both)]
     for place, kind, stack in stacks:
         (place / kind).mkdir(parents=True, exist_ok=True)
-        tifffile.imwrite(place / kind / f"{name}.tif", stack[0] if len(stack) == 1 else stack, compression="zlib")
+        tifffile.imwrite(
+            place / kind / f"{name}.tif",
+            stack[0] if len(stack) == 1 else stack,
+            compression="zlib",
+            photometric="minisblack",
+        )
     return f"{name}.tif"
 
 

@@ -56,8 +56,15 @@ def main() -> None:
             seen += 1
             if len(found) and float(np.mean(found.score)) >= options.least:
                 name = f"pseudo-{path.stem}-{t:04d}.tif"
-                tifffile.imwrite(data / "images" / name, movie.frame(t, channel), compression="zlib")
-                tifffile.imwrite(data / "masks" / name, found.labels()[0].astype(np.uint16), compression="zlib")
+                tifffile.imwrite(
+                    data / "images" / name, movie.frame(t, channel), compression="zlib", photometric="minisblack"
+                )
+                tifffile.imwrite(
+                    data / "masks" / name,
+                    found.labels()[0].astype(np.uint16),
+                    compression="zlib",
+                    photometric="minisblack",
+                )
                 lines.append(f"{name},{path.stem},train")
                 taken += 1
     (data / "split.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -1,0 +1,124 @@
+"""The systems of paper lexy through the command line, and the scripts that make its tables."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import tifffile
+
+from unfade.settings import read_toml
+
+from .conftest import Command
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "experiments" / "lexy"
+SHORT = ("--steps", 2, "--batch", 2, "--crop", 64, "--check-every", 2, "--workers", 0, "--device", "cpu", "--json")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two movies of four frames, one to train and one to choose; two nuclei that move."""
+    rng = np.random.default_rng(0)
+    for name in ("a", "b"):
+        labels = np.zeros((4, 64, 64), np.uint16)
+        for t in range(4):
+            labels[t, 8:28, 4 + 3 * t : 24 + 3 * t], labels[t, 36:56, 30:50] = 1, 2
+        image = (labels > 0) * 100 + rng.normal(50, 5, labels.shape)
+        for kind, stack in (("images", image.astype(np.uint16)), ("masks", labels)):
+            (tmp_path / "data" / kind).mkdir(parents=True, exist_ok=True)
+            tifffile.imwrite(tmp_path / "data" / kind / f"{name}.tif", stack, photometric="minisblack")
+    (tmp_path / "data" / "split.csv").write_text("file,group,part\na.tif,a,train\nb.tif,b,val\n")
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def scripts(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The scripts' folder on the path, as if one of them were run."""
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    yield
+    for name in ("rows", "evaluate", "table", "crossvalidate"):
+        sys.modules.pop(name, None)
+
+
+def script(name: str) -> ModuleType:
+    return importlib.import_module(name)
+
+
+def settings(path: Path, text: str) -> Path:
+    path.write_text("schema = 1\n" + text)
+    return path
+
+
+def test_a_system_named_in_a_settings_file_is_the_one_that_is_trained(
+    unfade: Command, folder: Path, tmp_path: Path
+) -> None:
+    text = 'system = "track-net"\npreset = "narrow"\ndraw = "rollouts"\n[settings]\nwidth = 4\n[sampler]\nframes = 2\n'
+    file = settings(tmp_path / "row.toml", text)
+    said = unfade("train", "--data", folder, "-o", tmp_path / "out", "--settings", file, *SHORT)
+    assert said.code == 0, said.err
+    assert set(json.loads(said.out)["scores"]) == {"AP", "AP@0.50", "AP@0.75"}
+    assert read_toml(tmp_path / "out" / "train.toml")["system"] == "track-net"
+    labels = unfade(
+        "run", folder / "images" / "b.tif", "--axes", "TYX", "--system", "track-net",
+        "--weights", tmp_path / "out", "--diameter", 20, "-o", tmp_path / "run",
+    )  # fmt: skip
+    assert labels.code == 0, labels.err
+
+
+def test_encoders_do_not_start_at_random_unasked(
+    unfade: Command, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreachable(*_: object, **__: object) -> None:
+        raise OSError("no network")
+
+    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", unreachable)
+    words = ("train", "--data", folder, "-o", tmp_path / "out", "--system", "lexy-unet", "--preset", "resnet34", *SHORT)
+    assert "--encoder-weights none for a random start, or --encoder-weights FILE" in unfade(*words).sentence()
+    missing = unfade(*words, "--encoder-weights", tmp_path / "missing.pth").sentence()
+    assert missing.startswith("There is no weights file")
+    assert not (tmp_path / "out").exists()
+    assert unfade(*words, "--encoder-weights", "none").code == 0
+    assert read_toml(tmp_path / "out" / "train.toml")["encoder_weights"] == "none"
+
+
+def test_figures_are_mean_and_spread_over_images(scripts: None) -> None:
+    evaluate = script("evaluate")
+    truth = np.zeros((8, 8), bool)
+    truth[2:6, 2:6] = True
+    half, nothing = truth.copy(), np.zeros_like(truth)
+    half[4:] = False
+    rows = [evaluate.measures(found, truth) for found in (truth, half, nothing)]
+    assert rows[0] == [1.0, 1.0, 1.0, 0.0]
+    assert rows[1] == [0.5, 1.0, pytest.approx(2 / 3), 2.0]
+    figures = evaluate.summary(rows)
+    assert figures["sensitivity"] == [0.5, round(float(np.std([1, 0.5, 0])), 4)]
+    assert figures["Hausdorff_px"] == [1.0, 1.0]  # an empty mask has no finite distance
+    assert evaluate.cell(figures).startswith("0.5000 ± 0.4082 | 1.0000 ± 0.0000 | ")
+
+
+def test_a_video_left_out_is_in_no_fold(scripts: None, folder: Path, tmp_path: Path) -> None:
+    place = tmp_path / "fold"
+    place.mkdir()
+    script("crossvalidate").without(folder, "a", place)
+    names = sorted(path.name for path in (place / "images").iterdir())
+    assert names == ["b-train.tif", "b-val.tif"]
+    counts = [int(np.prod(tifffile.imread(place / "masks" / name).shape) / 64**2) for name in names]
+    assert counts == [3, 1]
+    assert (place / "split.csv").read_text() == "file,group,part\nb-train.tif,b,train\nb-val.tif,b,val\n"
+
+
+def test_epochs_become_steps(scripts: None) -> None:
+    rows, table = script("rows"), script("table")
+    row = rows.read_row(SCRIPTS / "siam-net-vgg16-bce.toml")
+    still = table.Still("x", np.zeros((1, 1, 8, 8)), np.zeros((1, 8, 8), np.int32), "train")
+    settings = table.with_steps(row, row.training, [still] * 96)
+    assert settings.train.steps == 50 * 96 / 32
+    assert (settings.train.rate, settings.train.decay, settings.encoder_weights) == (1e-4, 0.0, "imagenet")
+    small = table.small(settings, 3.0)
+    assert (small.settings["width"], small.train.minutes, small.encoder_weights) == (16, 3.0, "none")
