@@ -377,8 +377,8 @@ class View:
     block: int = 1  # consecutive frames decoded together: 1 or 2
     join: Literal["maps", "instances"] = "maps"  # how tiles are joined
     normalise: Literal["frame", "running", "movie", "background"] = "frame"
+    kinds: tuple[Kind, ...] = ("nucleus",)  # of its objects; of cells with their nuclei, nuclei come first
     diameter_px: tuple[float, float] = (15.0, 32.0)  # median object diameter it was trained for, from and to
-    size_px: tuple[int, int] | None = None  # height, width at which frames are seen whatever their objects' diameter
     size_px: tuple[int, int] | None = None  # height, width at which frames are seen whatever their objects' diameter
     stride: int = 16  # image sides are padded to multiples of this
     reach_px: int = 64  # overlap of tiles that hides their seams

@@ -20,7 +20,7 @@ from unfade.data.frames import Source, check_dtype, check_filled, check_frames, 
 from unfade.data.units import length_um, time_s
 from unfade.data.zarr_rules import check_array, read_metadata
 from unfade.errors import InputError, MissingInputError, UnfadeError
-from unfade.records import Calibration, Image
+from unfade.records import KINDS, Calibration, Image, Kind
 
 Attributes = Mapping[str, Any]
 
@@ -93,6 +93,12 @@ def open_zarr_labels(path: Path, kind: str) -> Source:
             raise MissingInputError(f"{path} holds no labels of kind 'cell'; it has '{names[0]}' only.")
         return open_zarr(within(group, kind if kind in names else names[0]))
     return open_zarr(path)
+
+
+def label_kinds(path: Path) -> tuple[Kind, ...]:
+    """Kinds of objects whose labels a store holds, in its order."""
+    known: dict[str, Kind] = {kind: kind for kind in KINDS}
+    return tuple(known[name] for name in _label_names(path / "labels") if name in known)
 
 
 def _label_names(path: Path) -> list[str]:

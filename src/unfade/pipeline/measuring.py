@@ -11,13 +11,14 @@ import pandas as pd
 from unfade.data import open_labels
 from unfade.data.table import column_names, write_table
 from unfade.data.table_writer import TableWriter
+from unfade.data.zarr import label_kinds
 from unfade.errors import ShapeError
 from unfade.measure import MeasureSettings, ObjectMeasurer, track_table
 from unfade.pipeline.folder import RunFolder
 from unfade.pipeline.linking import read_lineage
 from unfade.pipeline.repairing import ORIGINS, read_provenance
 from unfade.pipeline.segmenting import frame_path, read_instances
-from unfade.records import Labels, Lineage, Movie, Table
+from unfade.records import KINDS, Kind, Labels, Lineage, Movie, Table
 
 Progress = Callable[[str, int, int], None]
 
@@ -43,14 +44,20 @@ def measured(folder: RunFolder, movie: Movie, stage: ObjectMeasurer, frames: Ite
     if folder.is_repaired():
         yield from _measured_repaired(folder, movie, stage, frames)
         return
-    lineage, labels = read_lineage(folder.lineage), open_labels(folder.labels)
+    lineage, kinds = read_lineage(folder.lineage), label_kinds(folder.labels)
     order = np.argsort(lineage.frame, kind="stable")
     bounds = np.searchsorted(lineage.frame[order], np.arange(len(movie) + 1))
+    labels = [open_labels(folder.labels, kind) for kind in kinds]
+    stages = [ObjectMeasurer(stage.settings, stage.channels, stage.calibration, kind) for kind in kinds]
     for t in frames:
-        nodes = order[bounds[t] : bounds[t + 1]]
-        item = (t, movie.frame(t), labels.frame(t), *_doubts(folder, lineage, t, nodes))
-        state, rows = stage.push(stage.start(), item)
-        yield Measured(rows, state.objects, state.empty_rings)
+        nodes, image = order[bounds[t] : bounds[t + 1]], movie.frame(t)
+        found = []
+        for kind, of_kind, measure in zip(kinds, labels, stages, strict=True):
+            item = (t, image, of_kind.frame(t), *_doubts(folder, lineage, t, nodes, kind))
+            state, rows = measure.push(measure.start(), item)
+            found.append(Measured(rows, state.objects, state.empty_rings))
+        rows = [row for one in found for row in one.rows]
+        yield Measured(rows, found[0].objects, sum(one.empty_rings for one in found))
 
 
 def _measured_repaired(
@@ -116,13 +123,15 @@ def read_summary(folder: RunFolder) -> pd.DataFrame:
 
 
 def _doubts(
-    folder: RunFolder, lineage: Lineage, t: int, nodes: np.ndarray
+    folder: RunFolder, lineage: Lineage, t: int, nodes: np.ndarray, kind: Kind = "nucleus"
 ) -> tuple[dict[int, float], dict[int, tuple[float, ...]]]:
     """Confidence of every track seen in frame `t`, one minus the mean uncertainty of its object, and its parts."""
     found = read_instances(frame_path(folder.instances, t))
-    parts = np.stack([found.u_total, found.u_data, found.u_model], axis=1).tolist()
-    by_label = dict(zip(found.id.tolist(), map(tuple, parts), strict=True))
-    of = {int(k): by_label[int(n)] for k, n in zip(lineage.track[nodes], lineage.label[nodes], strict=True)}
+    mine = found.kind == KINDS.index(kind)
+    parts = np.stack([found.u_total, found.u_data, found.u_model], axis=1)[mine].tolist()
+    by_label = dict(zip(found.id[mine].tolist(), map(tuple, parts), strict=True))
+    pairs = zip(lineage.track[nodes].tolist(), lineage.label[nodes].tolist(), strict=True)
+    of = {track: by_label[label] for track, label in pairs if label in by_label}  # a cell may lack its nucleus
     return {track: 1 - total for track, (total, _, _) in of.items()}, of
 
 

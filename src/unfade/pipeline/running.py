@@ -20,7 +20,8 @@ from unfade.pipeline.locking import locked
 from unfade.pipeline.opening import open_model
 from unfade.pipeline.reasons import changed, why_again
 from unfade.pipeline.settings import RunSettings
-from unfade.records import Lineage, Movie
+from unfade.records import Kind, Lineage, Movie
+from unfade.registry import load
 from unfade.scale.pool import Here, Pool
 from unfade.settings import read_toml, write_toml
 

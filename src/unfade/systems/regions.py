@@ -72,7 +72,9 @@ class RegionSystem(System):
     def view(self) -> View:
         """One frame of one channel; tiles are joined as objects and overlap by more than one."""
         s = self.settings
-        return View(join="instances", diameter_px=s.diameter_px, stride=32, reach_px=round(0.75 * s.diameter_px[1]))
+        kinds: tuple[Kind, ...] = ("nucleus", "cell") if s.classes == 3 else (s.kind,)
+        reach = round(0.75 * s.diameter_px[1])
+        return View(join="instances", kinds=kinds, diameter_px=s.diameter_px, stride=32, reach_px=reach)
 
     def network(self) -> nn.Module:
         """A fresh network with a random start, or that of COCO or ImageNet."""

@@ -63,7 +63,7 @@ class ShapeAwareUNet(System):
     @property
     def view(self) -> View:
         """One frame; tiles are joined as maps."""
-        return View(diameter_px=self.settings.diameter_px, stride=16, reach_px=96)
+        return View(kinds=(self.settings.kind,), diameter_px=self.settings.diameter_px, stride=16, reach_px=96)
 
     def network(self) -> nn.Module:
         """A fresh network, Xavier normal."""
