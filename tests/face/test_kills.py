@@ -27,11 +27,23 @@ from unfade.data import outputs, labelstore, table_writer
 from unfade.pipeline import arrays, batch, folder, linking, reporting, segmenting, units
 from unfade.pipeline.settings import RunSettings
 from unfade.report import page
-import unfade.systems.nuclei_unet, unfade.predict.frames, skimage.segmentation, pyarrow.csv, matplotlib.figure
+from unfade.predict.frames import FramePredictor
+from unfade.records import Instances
+from scipy import ndimage
+import unfade.systems.nuclei_unet, skimage.segmentation, pyarrow.csv, pyarrow.parquet, zarr, matplotlib.figure
 
 torch.set_num_threads(1)
 movie, place = Path(sys.argv[1]), Path(sys.argv[2])
-settings = RunSettings.parse({"predict": {"diameter": 12.0}})
+settings = RunSettings.parse({"predict": {"diameter": 12.0}, "input": {"read": {"frames": "0:3"}}})
+
+
+def bright(engine, image, zoom=1.0, ends=None):
+    "In place of the network, which takes no part in what is tried here."
+    found = ndimage.label(image[0] > image[0].mean() + image[0].std())[0]
+    return Instances.of(found.astype("i4"), u_total=[0.5] * found.max())
+
+
+FramePredictor.instances = bright
 
 
 def die_at(owner, name, count, before=True):
@@ -97,6 +109,7 @@ def one(out):
     running.run(movie, out, settings)
 
 
+assert child(lambda: one(place / "whole")) == 0
 result = {}
 for n, (name, arm) in enumerate(POINTS.items()):
     out = place / str(n)
@@ -120,18 +133,18 @@ def contents(folder: Path) -> dict[str, str]:
     }
 
 
-def test_a_kill_at_any_point_changes_nothing_in_the_end(movie: Path, finished: Path, tmp_path: Path) -> None:
+def test_a_kill_at_any_point_changes_nothing_in_the_end(movie: Path, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", MATRIX, str(movie), str(tmp_path)], capture_output=True, text=True, timeout=280
     )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
     assert len(found) >= 12
-    reached = set()
+    reached, expected = set(), contents(tmp_path / "whole")
     for name, facts in found.items():
         assert (facts["killed"], facts["again"]) == (-9, 0), (name, done.stderr)
         out = Path(facts["out"])
-        assert contents(out) == contents(finished), name
+        assert contents(out) == expected, name
         after = json.loads((out / "manifest.json").read_text())["stages"]
         complete = {s for s in STAGES if facts["before"].get(s, {}).get("complete")}
         assert all(after[s] == facts["before"][s] for s in complete), name  # with its time: not done again
