@@ -99,6 +99,17 @@ def test_json_holds_every_figure_by_its_usual_name(unfade: Command, leaping: Cas
     assert "unfade" in found["versions"]
 
 
+def test_objects_are_scored_where_all_are_outlined(unfade: Command, leaping: Case, tmp_path: Path) -> None:
+    """The outlines of frame 1 lack a cell: SEG takes those that are there, F1 would take its mask for spare."""
+    truth = truth_folder(tmp_path / "01_GT", leaping, (0, 1))
+    lacking = np.where(leaping.labels[1] == 3, 0, leaping.labels[1])
+    tifffile.imwrite(truth / "SEG" / "man_seg001.tif", lacking.astype(np.uint16))
+    found = plain(unfade("score", stack(tmp_path / "p.tif", leaping.labels), truth, "--json", "--draws", 0))
+    assert (found["figures"]["SEG"]["count"], found["figures"]["F1@0.50"]["count"]) == (5, 3)
+    assert found["metrics"]["F1@0.50"] == 1
+    assert found["frames with all outlines"] == 1
+
+
 def test_the_table_shows_the_usual_and_says_how(unfade: Command, leaping: Case, tmp_path: Path) -> None:
     truth = truth_folder(tmp_path / "01_GT", leaping, (0, 2))
     said = unfade("score", truth, truth, "--draws", 10)

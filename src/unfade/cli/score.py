@@ -25,9 +25,8 @@ def score(
     pairs: Annotated[
         list[Path],
         typer.Argument(
-            metavar=PAIRS,
-            help="A result and its truth: run folders, challenge folders (01_RES, 01_GT) or label stacks, in any mix. "
-            "Several pairs, or two parents of several sequences, give means and intervals over sequences.",
+            metavar="PRED TRUTH",
+            help="Run folder, challenge folder, label stack, or a parent of several sequences.",
             show_default=False,
         ),
     ],
@@ -40,10 +39,11 @@ def score(
     as_json: options.AsJson = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print the figures as CSV on standard output.")] = False,
 ) -> None:
-    """Score labels and tracks against a truth.
+    """Score labels and tracks against a truth; several pairs give means and intervals over sequences.
 
-    The table shows the usual figures; --json and --csv hold every one that was computed. Boundaries and spreading take
-    longest and are computed on request or with --metrics all.
+    The table shows the usual figures; --json and --csv hold every one that was computed.
+
+    Boundaries and spreading take longest: name them, or take --metrics all.
     """
     from unfade import api
     from unfade.score.catalogue import usual
