@@ -63,6 +63,7 @@ def _probe(predictor: Engine, image: NDArray[Any], zoom: float) -> tuple[float, 
     height, width = part.shape[-2:]
     y0, x0, y1, x1 = found.box.T
     inner = (y0 > 0) & (x0 > 0) & (y1 < height) & (x1 < width)  # what the edge cuts says little of its size
+    inner &= found.kind == found.kind[0]  # of cells with their nuclei, cells
     if not inner.any():
         return None
     area = _areas(found)[inner].astype(float)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,14 +10,22 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from unfade.datasets.stills import Still
+from unfade.errors import SettingsError, WeightsError
 from unfade.instances.boxes import compartments
 from unfade.losses.shape_aware import shape_aware_weight
 from unfade.ops.boxes import NUCLEUS, sampled
 from unfade.ops.entropy import entropy
+from unfade.ops.tensorfile import read_tensors, write_tensors
+from unfade.pipeline.segmenting import open_members, open_system
+from unfade.pipeline.settings import PredictSettings, SystemSettings
 from unfade.registry import load
 from unfade.systems.imperfect import Imperfect, ImperfectSettings
 from unfade.systems.regions import RegionSystem
 from unfade.systems.shape_aware import ShapeAware, ShapeAwareSettings
+from unfade.train.loop import Training, TrainSettings
+from unfade.train.sampler import CropSampler, SamplerSettings
+from unfade.weights.catalogue import card
 
 TINY: dict[str, Any] = {
     "backbone": "resnet18",
@@ -166,3 +175,43 @@ def test_networks_are_built_as_asked() -> None:
     heads = imperfect().network()
     assert not any(p.requires_grad for n, p in heads.named_parameters() if n.startswith("merger"))
     assert shape_aware(channels=3).network().backbone.body.conv1.in_channels == 3  # type: ignore[union-attr]
+
+
+def weights_of(system: RegionSystem, path: Path) -> str:
+    torch.manual_seed(0)
+    write_tensors(path, system.network().state_dict(), card(system.name, system.settings.plain()))
+    return str(path)
+
+
+def test_weights_of_another_class_count_are_told_so(tmp_path: Path) -> None:
+    path = weights_of(imperfect(heads=1, merge=False), tmp_path / "three.safetensors")
+    system, found = open_system(SystemSettings(name="imperfect", weights=path))
+    assert system.settings.classes == 3
+    with pytest.raises(SettingsError, match="trained with another 'classes'"):
+        open_system(SystemSettings(name="imperfect", weights=path, settings={"classes": 1}))
+    with pytest.raises(WeightsError, match="shape-aware"):
+        open_system(SystemSettings(name="shape-aware", weights=path))
+    one = weights_of(imperfect(classes=1, heads=1, merge=False), tmp_path / "one.safetensors")
+    with pytest.raises(WeightsError, match="in 'classes'"):
+        open_members(system, found, PredictSettings(members=(one,)))
+
+
+def test_heads_are_trained_first_and_merged_after(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    truth = labels()[:1]
+    image = ((truth > 0) * 100 + rng.normal(0, 5, truth.shape)).astype(np.float32)[:, None]
+    stills = [Still("drawn", image, truth, "train")]
+    crops = SamplerSettings(crop_px=64, batch=2, max_zoom=1.0, native=0.0, empty=0.0)
+    how = TrainSettings(steps=2, warmup=1, check_every=2, save_every=2, workers=0, device="cpu", average=0.0)
+    place = tmp_path / "heads"
+    first = imperfect()
+    Training(first, how, place, metadata=card(first.name, first.settings.plain())).run(
+        CropSampler(stills, first, crops, 0, 2), lambda network: {"AP": 1.0}, "AP"
+    )
+    state, _ = read_tensors(place / "best.safetensors")
+    second = imperfect(learn="merging")
+    merging = Training(second, how, tmp_path / "merged", state)
+    merging.run(CropSampler(stills, second, crops, 0, 2), lambda network: {"AP": 1.0}, "AP")
+    after, _ = read_tensors(tmp_path / "merged" / "best.safetensors")
+    changed = {name.split(".")[0] for name in state if not torch.equal(state[name], after[name])}
+    assert changed == {"merger"}
