@@ -23,6 +23,7 @@ from unfade.measure.regions import Floats, Groups, Regions
 from unfade.measure.rings import rings
 from unfade.measure.settings import BarSettings, MeasureSettings
 
+UNKNOWN = 0.5  # error of a logarithm where a perturbed mask has no ratio
 OUTLINE_PX, PLACE_PX = 2, 3  # by which masks are perturbed
 SHIFTS = ((PLACE_PX, 0), (-PLACE_PX, 0), (0, PLACE_PX), (0, -PLACE_PX))
 BARS = ("low_area_px", "high_area_px", "place_error_px")
@@ -81,6 +82,7 @@ def bars(
         names, ratio_bars(image, regions, settings, ring_px, inset_px), strict=True
     ):
         error = np.sqrt((per_outline * outline) ** 2 + (per_place * place) ** 2 + how.floor**2)
+        error = np.nan_to_num(error, nan=UNKNOWN)
         out[f"low_ratio_{name}"], out[f"high_ratio_{name}"] = interval(values[f"ratio_{name}"], error, how)
     half = how.widen * values["perimeter_px"] * outline
     out["low_area_px"], out["high_area_px"] = np.maximum(values["area_px"] - half, 0), values["area_px"] + half

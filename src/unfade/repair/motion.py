@@ -19,6 +19,11 @@ Floats = NDArray[np.float32]
 Array = NDArray[Any]
 
 
+GRAIN = 6.0  # px of a nucleus' diameter at which motion is looked for
+EVEN = 1.2  # reach of the evening of light, in diameters
+FLOOR = 5.0  # spread of light, over its mean in the frame, beyond which it is damped
+
+
 class Motion(Protocol):
     """Dense flow between two frames."""
 
@@ -28,11 +33,14 @@ class Motion(Protocol):
 
 
 def evened(image: Array, reach_px: float) -> Floats:
-    """The image without its local mean, divided by its local standard deviation: fading changes it little."""
+    """The image without its local mean, over the spread of what is left: fading of the frame changes nothing.
+
+    Where light spreads more than `FLOOR` times as much as it does on average it is damped.
+    """
     plain = np.asarray(image, np.float32)
-    rest = plain - ndimage.gaussian_filter(plain, reach_px)
-    spread = np.sqrt(ndimage.gaussian_filter(rest * rest, reach_px))
-    return np.asarray(rest / (spread + 0.1 * float(spread.mean()) + 1e-6), np.float32)
+    rest = plain - ndimage.gaussian_filter(plain, reach_px, truncate=3)
+    spread = np.sqrt(ndimage.gaussian_filter(rest * rest, reach_px, truncate=3))
+    return np.asarray(rest / (spread + FLOOR * float(spread.mean()) + 1e-6), np.float32)
 
 
 class LucasKanade:
@@ -43,15 +51,15 @@ class LucasKanade:
     are large.
     """
 
-    def __init__(self, diameter_px: float = 18.0, window: float = 0.9, steps: int = 3, damping: float = 0.1) -> None:
-        self.shrink = max(1, int(diameter_px // 8))
+    def __init__(self, diameter_px: float = 18.0, window: float = 0.9, steps: int = 3, damping: float = 0.3) -> None:
+        self.shrink = max(1, round(diameter_px / GRAIN))
         self.window_px = window * diameter_px / self.shrink
         self.steps, self.damping = steps, damping
-        self.even_px = 0.6 * diameter_px
+        self.even_px = EVEN * diameter_px / self.shrink
 
     def between(self, first: Array, second: Array) -> Floats:
         """Flow `(2, Y, X)` px from `first` `(Y, X)` to `second`."""
-        pair = [_smaller(evened(image, self.even_px), self.shrink) for image in (first, second)]
+        pair = [evened(_smaller(image, self.shrink), self.even_px) for image in (first, second)]
         levels = [pair]
         while min(levels[-1][0].shape) >= 64 and len(levels) < 3:
             levels.append([_smaller(image, 2) for image in levels[-1]])
@@ -80,7 +88,10 @@ class LucasKanade:
         return np.asarray(flow + np.clip(step, -1, 1), np.float32)
 
     def _pooled(self, image: Floats) -> Floats:
-        return np.asarray(ndimage.gaussian_filter(image, self.window_px, truncate=2.5), np.float32)
+        """Weighted mean over the window: a box taken twice, of the window's standard deviation."""
+        side = 2 * round(self.window_px * np.sqrt(1.5)) + 1
+        once = ndimage.uniform_filter(image, side, mode="nearest")
+        return np.asarray(ndimage.uniform_filter(once, side, mode="nearest"), np.float32)
 
 
 class TotalVariation:
@@ -88,13 +99,13 @@ class TotalVariation:
 
     def __init__(self, diameter_px: float = 18.0) -> None:
         self.shrink = max(1, int(diameter_px // 8))
-        self.even_px = 0.6 * diameter_px
+        self.even_px = EVEN * diameter_px / self.shrink
 
     def between(self, first: Array, second: Array) -> Floats:
         """Flow `(2, Y, X)` px from `first` `(Y, X)` to `second`."""
         from skimage.registration import optical_flow_tvl1
 
-        a, b = (_smaller(evened(image, self.even_px), self.shrink) for image in (first, second))
+        a, b = (evened(_smaller(image, self.shrink), self.even_px) for image in (first, second))
         flow = np.asarray(optical_flow_tvl1(a, b), np.float32)
         return np.asarray(self.shrink * _enlarged(flow, (first.shape[0], first.shape[1])), np.float32)
 
@@ -104,19 +115,20 @@ class IterativeLucasKanade:
 
     def __init__(self, diameter_px: float = 18.0) -> None:
         self.shrink = max(1, int(diameter_px // 8))
-        self.even_px, self.radius = 0.6 * diameter_px, max(3, round(0.6 * diameter_px / self.shrink))
+        self.even_px, self.radius = EVEN * diameter_px / self.shrink, max(3, round(0.6 * diameter_px / self.shrink))
 
     def between(self, first: Array, second: Array) -> Floats:
         """Flow `(2, Y, X)` px from `first` `(Y, X)` to `second`."""
         from skimage.registration import optical_flow_ilk
 
-        a, b = (_smaller(evened(image, self.even_px), self.shrink) for image in (first, second))
+        a, b = (evened(_smaller(image, self.shrink), self.even_px) for image in (first, second))
         flow = np.asarray(optical_flow_ilk(a, b, radius=self.radius), np.float32)
         return np.asarray(self.shrink * _enlarged(flow, (first.shape[0], first.shape[1])), np.float32)
 
 
-def _smaller(image: Floats, factor: int) -> Floats:
+def _smaller(image: Array, factor: int) -> Floats:
     """Means of blocks; the last rows and columns are repeated to fill a block."""
+    image = np.asarray(image, np.float32)
     if factor == 1:
         return image
     height, width = image.shape
