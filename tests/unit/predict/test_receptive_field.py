@@ -31,9 +31,9 @@ class Plain:
         return {self.key: network(image)[:, None]}, None
 
 
-def ones(planes: int, size: int) -> nn.Conv2d:
+def ones(planes: int, size: int, value: float = 1.0) -> nn.Conv2d:
     layer = nn.Conv2d(planes, 1, size, padding=size // 2, bias=False)
-    nn.init.ones_(layer.weight)
+    nn.init.constant_(layer.weight, value)
     return layer
 
 
@@ -42,7 +42,7 @@ def engine(network: nn.Module, view: View = View(stride=4), kind: Any = FramePre
 
 
 def test_two_boxes_make_a_pyramid() -> None:
-    network = nn.Sequential(ones(1, 3), ones(1, 3))
+    network = nn.Sequential(ones(1, 3), ones(1, 3, -2.0))
     (fields,) = receptive_fields(engine(network), side_px=16, draws=2)
     seen = fields[0]
     assert seen.layer == "input"

@@ -175,7 +175,9 @@ def test_deformation_goes_on_keeps_areas_and_levels_off() -> None:
 
 
 def test_a_division_leaves_two_daughters_that_take_after_their_mother() -> None:
-    movie = crowd(frames=12, height_px=128, width_px=128, nuclei=Nuclei(division_rate=0.1), course=FADE)
+    movie = crowd(
+        frames=12, height_px=128, width_px=128, nuclei=Nuclei(division_rate=0.1), course=FADE.changed(after_spread=0.3)
+    )
     pairs = movie.lineage.parents
     assert len(pairs) >= 2
     mothers, counts = np.unique(pairs[:, 1], return_counts=True)
@@ -192,11 +194,15 @@ def test_a_division_leaves_two_daughters_that_take_after_their_mother() -> None:
 def test_masks_tables_and_lineage_agree() -> None:
     movie = crowd(frames=3)
     truth, lineage = movie.truth().rows, movie.lineage
+    apart = []
     for t, nuclei in enumerate(movie.labels().frames()):
+        rows = truth[(truth["frame"] == t) & truth["y_px"].between(12, 52) & truth["x_px"].between(12, 52)]
+        apart += [middle(nuclei == row.track) - (row.y_px, row.x_px) for row in rows.itertuples()]
         cells = movie.labels("cell").frame(t)
         assert (cells[nuclei > 0] == nuclei[nuclei > 0]).all()
         assert set(np.unique(cells)) - {0} <= set(truth.loc[truth["frame"] == t, "track"])
         assert set(lineage.track[lineage.frame == t]) == set(np.unique(nuclei)) - {0}
+    assert np.abs(np.mean(apart, axis=0)).max() < 0.25
     assert truth.groupby("track")["amount"].std().max() < 1e-6 * truth["amount"].max()
     assert movie.movie().frame(1).shape == (2, 64, 64)
 
@@ -228,9 +234,9 @@ def test_debris_is_bright_and_in_no_mask() -> None:
 def test_nuclei_of_a_still_keep_their_outline_and_texture() -> None:
     y, x = np.mgrid[:80, :80]
     labels = ((y - 30) ** 2 / 15**2 + (x - 42) ** 2 / 9**2 < 1).astype(np.int32)
-    labels[0:8, 0:20] = 2  # at the border
+    labels[0:16, 60:76] = 2  # at the border
     labels[70:74, 70:74] = 3  # too small
-    image = np.where(labels == 1, np.where(y < 30, 200, 100), 10)
+    image = np.where(labels > 0, np.where(y < 30, 200, 100), 10)
     shapes = NucleusShapes.from_stills([image], [labels])
     assert len(shapes) == 1
     rows, columns = np.nonzero(shapes.depth[0] < 0)
