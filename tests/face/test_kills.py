@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import builtins
+import errno
 import hashlib
+import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.face.conftest import Command
+from unfade import api
 from unfade.pipeline.folder import STAGES
+from unfade.pipeline.settings import RunSettings
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="kills by signal")
 
@@ -154,17 +162,42 @@ def test_a_kill_at_any_point_changes_nothing_in_the_end(movie: Path, tmp_path: P
 
 
 @pytest.mark.parametrize("over", ["first", "second"])
-def test_a_kill_between_the_names_of_two_label_stores(
-    finished: Path, movie: Path, tmp_path: Path, over: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_kill_between_the_names_of_two_label_stores(finished: Path, movie: Path, tmp_path: Path, over: str) -> None:
     """The one moment at which the old labels have no name: they come back, or the new ones take it."""
-    import shutil
-
-    from unfade import api
-    from unfade.pipeline.settings import RunSettings
-
     out = Path(shutil.copytree(finished, tmp_path / "out"))
     labels, aside = out / "labels.ome.zarr", out / "labels.ome.zarr.part.old"
     labels.rename(aside) if over == "first" else shutil.copytree(labels, aside)
     api.run(movie, out, RunSettings.parse({"predict": {"diameter": 12.0}}))
     assert contents(out) == contents(finished)
+
+
+def test_a_disk_that_is_read_only_leaves_earlier_results_as_they_are(
+    unfade: Command, finished: Path, movie: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = Path(shutil.copytree(finished, tmp_path / "out"))
+    words = ("run", movie, "-o", out, "--diameter", 12)
+    before = {p: p.read_bytes() for p in out.rglob("*") if p.is_file()}
+    opened, make = io.open, Path.mkdir
+
+    def refuse(place: object) -> None:
+        if str(place).startswith(str(out)):
+            raise OSError(errno.EROFS, "Read-only file system", str(place))
+
+    def read_only(file: Any, mode: str = "r", *args: Any, **kwargs: Any) -> Any:
+        if set(mode) & set("wax+"):
+            refuse(file)
+        return opened(file, mode, *args, **kwargs)
+
+    def no_folder(path: Path, *args: Any, **kwargs: Any) -> None:
+        refuse(path)
+        make(path, *args, **kwargs)
+
+    with monkeypatch.context() as disk:
+        for module in (builtins, io):
+            disk.setattr(module, "open", read_only)
+        disk.setattr(Path, "mkdir", no_folder)
+        disk.setattr(os, "access", lambda place, *_: not str(place).startswith(str(out)))
+        assert unfade(*words).code == 0  # nothing is to be done
+        sentence = unfade(*words, "--gap", 1).sentence()
+    assert sentence.endswith("cannot be written: the disk is read-only, choose another place.")
+    assert {p: p.read_bytes() for p in out.rglob("*") if p.is_file()} == before
