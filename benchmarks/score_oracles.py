@@ -4,7 +4,8 @@
 
 Needs the data folder (UNFADE_DATA) and no other implementation: their figures stand in tests/oracles, written by
 `make oracles`. Prints one JSON line per sequence and implementation: how many figures were compared and the largest
-difference. The tests compare the same on shorter excerpts. Fails if a figure differs by more than 1e-9.
+difference. The tests compare the same on shorter excerpts. Fails if a figure differs by more than 1e-9, but for those
+set aside below, each with its reason.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ from tests.oracles.perturb import COMPLETE, WAYS, Excerpt, digest, load, perturb
 from unfade.score.matches import match_sequence  # noqa: E402
 from unfade.score.sequence import score_matches  # noqa: E402
 
+# Its table states children before their parents (the drawn case "child stated before its parent"): with the same rows in
+# the order of birth py-ctcmetrics 1.3.3 gives 0.4339410928540257 instead, as traccuracy and we do.
+SET_ASIDE = {("py-ctcmetrics", "DIC-C2DH-HeLa 02 0:84 / swap ids"): {"CHOTA"}}
 CALLED = {"py-ctcmetrics": tracking.SAME, "traccuracy": tracking.GRAPH | tracking.DIVISIONS}
 
 
@@ -36,6 +40,7 @@ def compare(root: Path, excerpt: Excerpt) -> bool:
     sequence = load(root, excerpt)
     table = pd.DataFrame(rows(sequence.truth), columns=tracking.COLUMNS)
     counted, worst = dict.fromkeys(CALLED, 0), dict.fromkeys(CALLED, 0.0)
+    aside: dict[str, list[str]] = {oracle: [] for oracle in CALLED}
     for way in WAYS:
         result = perturbed(sequence.outlines, way, excerpt.name)
         told = pd.DataFrame(rows(result), columns=tracking.COLUMNS)
@@ -46,12 +51,16 @@ def compare(root: Path, excerpt: Excerpt) -> bool:
                 raise SystemExit(f"{oracle} was not asked about {excerpt.name}; run make oracles.")
             if answer["digest"] != digest(result):
                 raise SystemExit(f"{excerpt.name} / {way}: {oracle} saw other pixels; run make oracles again.")
-            asked = {k: v for k, v in names.items() if v in answer and not (oracle == "traccuracy" and k == "DET")}
+            odd = SET_ASIDE.get((oracle, f"{excerpt.name} / {way}"), set())
+            aside[oracle] += [f"{way}: {name}" for name in odd]
+            odd = odd | ({"DET"} if oracle == "traccuracy" else set())  # counts splits of m >= 3 differently
+            asked = {k: v for k, v in names.items() if v in answer and k not in odd}
             counted[oracle] += len(asked)
             apart = [distance(scores[ours].value, answer[theirs]) for ours, theirs in asked.items()]
             worst[oracle] = max(worst[oracle], *apart)
     for oracle in CALLED:
         line = {"sequence": excerpt.name, "oracle": oracle, "figures": counted[oracle], "largest": worst[oracle]}
+        line |= {"set aside": aside[oracle]} if aside[oracle] else {}
         print(json.dumps({**line, "seconds": round(time.perf_counter() - began, 1)}), flush=True)
     return max(worst.values()) <= tracking.EXACT
 
