@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from unfade.augment.estimates import DICE, dice_of, distort_objects, draw_distortion, draw_estimate
+from unfade.augment.estimates import dice_of, distort_objects, draw_distortion, draw_estimate
 
 Y, X = np.mgrid[:96, :96]
 
@@ -32,7 +32,7 @@ def test_the_mean_dice_of_500_estimates_is_that_of_the_paper() -> None:
     for _ in range(500):
         mask = nucleus(rng)
         found.append(dice_of(draw_estimate(rng, mask).mask(mask), mask))
-    assert np.mean(found) == pytest.approx(DICE, abs=0.02)
+    assert np.mean(found) == pytest.approx(0.80, abs=0.02)
     assert 0.02 < np.std(found) < 0.1  # not one and the same Dice every time
 
 
@@ -40,7 +40,7 @@ def test_objects_of_a_field_are_each_that_far_from_the_truth() -> None:
     rng, labels = np.random.default_rng(1), field()
     found = [dice_of(distort_objects(rng, labels), labels > 0) for _ in range(20)]
     assert len(found) * len(np.unique(labels)[1:]) == 500
-    assert np.mean(found) == pytest.approx(DICE, abs=0.02)
+    assert np.mean(found) == pytest.approx(0.80, abs=0.02)
 
 
 def test_objects_stay_where_they_are() -> None:
@@ -74,7 +74,7 @@ def test_the_reference_is_twice_as_far() -> None:
     assert np.arctan2(matrix[1, 0], matrix[0, 0]) == pytest.approx(0.4)
     masks = [nucleus(rng) for _ in range(50)]
     drawn = [(draw_estimate(rng, mask), mask) for mask in masks]
-    assert np.mean([dice_of(d.stronger(2.0).mask(m), m) for d, m in drawn]) < DICE - 0.1
+    assert np.mean([dice_of(d.stronger(2.0).mask(m), m) for d, m in drawn]) < 0.70
 
 
 def test_frame_and_mask_of_a_reference_move_together() -> None:
