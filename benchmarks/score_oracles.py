@@ -23,13 +23,13 @@ import pandas as pd
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tests.equal import test_score_tracking as tracking  # noqa: E402
-from tests.oracles.perturb import COMPLETE, WAYS, Excerpt, digest, load, perturbed, rows  # noqa: E402
-from unfade.score.matches import match_sequence  # noqa: E402
-from unfade.score.sequence import score_matches  # noqa: E402
+from tests.equal import test_score_tracking as tracking
+from tests.oracles.perturb import COMPLETE, WAYS, Excerpt, digest, load, perturbed, rows
+from unfade.score.matches import match_sequence
+from unfade.score.sequence import score_matches
 
-# Its table states children before their parents (the drawn case "child stated before its parent"): with the same rows in
-# the order of birth py-ctcmetrics 1.3.3 gives 0.4339410928540257 instead, as traccuracy and we do.
+# Its table states children before their parents (the drawn case "child stated before its parent"): with the same rows
+# in the order of birth py-ctcmetrics 1.3.3 gives 0.4339410928540257 instead, as traccuracy and we do.
 SET_ASIDE = {("py-ctcmetrics", "DIC-C2DH-HeLa 02 0:84 / swap ids"): {"CHOTA"}}
 CALLED = {"py-ctcmetrics": tracking.SAME, "traccuracy": tracking.GRAPH | tracking.DIVISIONS}
 
