@@ -128,6 +128,8 @@ def main() -> None:
             if how == "snapshot":
                 files = places[0].glob("snapshot-*.safetensors")
                 members = sorted(files, key=lambda path: int(path.stem.split("-")[1]))[-4:]
+                if len(members) < 2:
+                    raise SystemExit("Fewer than two cycles were trained; give more --minutes.")
             result = {
                 "row": row,
                 "column": "combined" if noise else "model",

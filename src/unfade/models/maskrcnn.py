@@ -27,6 +27,7 @@ from unfade.ops.boxes import boxes_of
 from unfade.ops.turns import Turn, boxes_back, boxes_turned, turned, turned_back
 
 RATIOS = (0.5, 1.0, 2.0)
+COLOUR_MEAN, COLOUR_SPREAD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, as COCO weights expect
 Outputs = dict[str, Tensor]
 
 
@@ -63,7 +64,13 @@ class Sight:
 
 
 class MaskRCNN(nn.Module):
-    """Boxes and masks of the objects of an image; in training the losses of the boxes, and mask logits of regions."""
+    """Boxes and masks of the objects of an image; in training the losses of the boxes, and mask logits of regions.
+
+    A network of three channels takes grey images too.
+    """
+
+    mean: Tensor
+    spread: Tensor
 
     def __init__(self, build: Build) -> None:
         super().__init__()
@@ -75,6 +82,10 @@ class MaskRCNN(nn.Module):
         self.mask_head = MaskHead(build.width, build.classes, build.heads, build.noise, build.dropout, build.width)
         self.merger = MergingNetwork(build.classes, build.heads, build.noise) if build.merge else None
         self.learns_merging = False
+        self.keeps_norm = False  # whether running means of the backbone stay, as for weights trained elsewhere
+        mean, spread = (COLOUR_MEAN, COLOUR_SPREAD) if build.channels == 3 else ((0.0,), (1.0,))
+        self.register_buffer("mean", torch.tensor(mean).reshape(1, -1, 1, 1), persistent=False)
+        self.register_buffer("spread", torch.tensor(spread).reshape(1, -1, 1, 1), persistent=False)
 
     @property
     def joins_heads(self) -> bool:
@@ -98,6 +109,10 @@ class MaskRCNN(nn.Module):
         if mode and self.learns_merging:
             for part in (self.backbone, self.mask_head):
                 part.eval()
+        if mode and self.keeps_norm:
+            for module in self.backbone.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.eval()
         return self
 
     def forward(self, image: Tensor, labels: Tensor | None = None) -> Outputs:
@@ -157,6 +172,7 @@ class MaskRCNN(nn.Module):
         return TurnedMaskRCNN(self, turn)
 
     def _features(self, image: Tensor) -> dict[str, Tensor]:
+        image = (image.expand(-1, self.build.channels, -1, -1) - self.mean) / self.spread
         return {name: level.float() for name, level in self.backbone(image).items()}  # anchors need float32
 
     def _boxes(self, features: Any, regions: list[Tensor], sizes: list[tuple[int, int]]) -> tuple[Tensor, Tensor]:

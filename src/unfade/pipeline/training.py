@@ -143,10 +143,10 @@ def encoder_source(settings: TrainingSettings, system: Any) -> str:
 def _encoder_start(system: Any, settings: TrainingSettings) -> dict[str, torch.Tensor] | None:
     """Tensors of a network whose encoders are trained already and whose decoder is at random; None if all is."""
     source = encoder_source(settings, system)
-    if source == NONE:
-        return None
     torch.manual_seed(settings.train.seed)
     network = system.network()
+    if not system.begin(network) and source == NONE:
+        return None
     load_encoders(network, source)
     state: dict[str, torch.Tensor] = network.state_dict()
     return state

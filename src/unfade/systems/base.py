@@ -41,11 +41,6 @@ class System(ABC):
         """Settings `train` and `sampler` that a training of the preset uses where it is not told otherwise."""
         return {}
 
-    @classmethod
-    def recipe(cls, preset: str) -> dict[str, Any]:
-        """Settings `train` and `sampler` that a training of the preset uses where it is not told otherwise."""
-        return {}
-
     @property
     @abstractmethod
     def view(self) -> View:
@@ -54,6 +49,16 @@ class System(ABC):
     @abstractmethod
     def network(self) -> nn.Module:
         """A fresh network; random start."""
+
+    def begin(self, network: nn.Module) -> bool:
+        """Give a new network the weights, trained elsewhere, that its settings ask for; whether there were any.
+
+        Raises
+        ------
+        WeightsError
+            If they cannot be had.
+        """
+        return False
 
     @abstractmethod
     def forward(self, network: nn.Module, inputs: Maps, state: Any = None) -> tuple[Maps, Any]:

@@ -77,23 +77,28 @@ class RegionSystem(System):
         return View(join="instances", kinds=kinds, diameter_px=s.diameter_px, stride=32, reach_px=reach)
 
     def network(self) -> nn.Module:
-        """A fresh network with a random start, or that of COCO or ImageNet."""
+        """A fresh network with a random start."""
         s = self.settings
         names = Build.__dataclass_fields__.keys() & type(s).model_fields.keys()
         network = MaskRCNN(Build(**{name: getattr(s, name) for name in names}))
-        if s.start != "none":
-            load_start(network, s.start)
+        network.keeps_norm = s.start != "none"  # batches of two are too small to learn means from
         if s.learn == "merging":
             network.learn_merging()
         elif s.merge:
             network.learn_heads()
         return network
 
+    def begin(self, network: nn.Module) -> bool:
+        """Weights of COCO or ImageNet, where a training shall start from those."""
+        start = self.settings.start
+        if start == "none" or not isinstance(network, MaskRCNN):
+            return False
+        load_start(network, start)
+        return True
+
     def forward(self, network: nn.Module, inputs: Maps, state: Any = None) -> tuple[Maps, Any]:
         """Losses of boxes and logits of masks, see `MaskRCNN.forward`; frames do not see each other."""
         image = inputs["image"].flatten(0, 1)
-        if self.settings.channels != image.shape[1]:
-            image = image.expand(-1, self.settings.channels, -1, -1)
         labels = inputs.get("labels")
         found: Maps = network(image, None if labels is None else labels.flatten(0, 1) % NUCLEUS)
         return found, None

@@ -8,6 +8,7 @@ from unfade.models.maskheads import MaskHead, MergingNetwork
 from unfade.models.maskrcnn import Build, MaskRCNN
 from unfade.models.maskrcnn_start import coco_state, take
 from unfade.ops.turns import TURNS, turned
+from unfade.predict.estimators import Dropout, EstimatorSettings
 
 SMALL = Build(
     backbone="resnet18", levels=2, width=16, box_width=32, anchors_px=(8, 16, 32), proposals=50, regions=32, most=20
@@ -138,3 +139,38 @@ def test_trained_parts_are_taken_and_class_parts_are_not() -> None:
     assert torch.allclose(own["backbone.body.conv1.weight"], colour["backbone.body.conv1.weight"].sum(1, keepdim=True))
     assert own["roi_heads.box_predictor.cls_score.weight"].shape == (2, 32)
     assert not own["roi_heads.box_predictor.cls_score.bias"].any()
+
+
+def test_a_network_of_three_channels_takes_grey_frames() -> None:
+    net = network(channels=3, least_score=0.01).eval()
+    with torch.inference_mode():
+        grey, colour = net.look(image(1)), net.look(image(1).expand(-1, 3, -1, -1))
+    assert torch.equal(grey.features["0"], colour.features["0"])
+    assert "mean" not in net.state_dict()
+    plain = network().eval()
+    assert torch.equal(plain.mean, torch.zeros(1, 1, 1, 1))
+
+
+def test_means_of_weights_trained_elsewhere_stay() -> None:
+    net = network()
+    net.keeps_norm = True
+    before = {n: b.clone() for n, b in net.backbone.named_buffers()}
+    net.train()(image(), labels())
+    assert all(torch.equal(before[n], b) for n, b in net.backbone.named_buffers())
+    net.keeps_norm = False
+    net.train()(image(), labels())
+    assert not all(torch.equal(before[n], b) for n, b in net.backbone.named_buffers())
+
+
+def test_dropout_members_find_the_same_boxes_and_other_masks() -> None:
+    net = network(dropout=0.5, least_score=0.01).eval()
+    first, second = Dropout(EstimatorSettings(members=2)).members(net)
+    box = torch.tensor([[4.0, 4, 20, 30]])
+    with torch.inference_mode():
+        sight = first.look(image(1))
+        assert torch.equal(first.detect(sight)[0], second.detect(sight)[0])
+        one, again, other = (m.masks(sight, box)["mask_logits"] for m in (first, first, second))
+    assert torch.equal(one, again)
+    assert not torch.equal(one, other)
+    with pytest.raises(SettingsError, match="no dropout layer"):
+        Dropout(EstimatorSettings()).members(network())

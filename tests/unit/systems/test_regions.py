@@ -19,6 +19,7 @@ from unfade.ops.entropy import entropy
 from unfade.ops.tensorfile import read_tensors, write_tensors
 from unfade.pipeline.segmenting import open_members, open_system
 from unfade.pipeline.settings import PredictSettings, SystemSettings
+from unfade.pipeline.training import TrainingSettings, open_training
 from unfade.registry import load
 from unfade.systems.imperfect import Imperfect, ImperfectSettings
 from unfade.systems.regions import RegionSystem
@@ -215,3 +216,19 @@ def test_heads_are_trained_first_and_merged_after(tmp_path: Path) -> None:
     after, _ = read_tensors(tmp_path / "merged" / "best.safetensors")
     changed = {name.split(".")[0] for name in state if not torch.equal(state[name], after[name])}
     assert changed == {"merger"}
+
+
+def test_weights_of_coco_are_asked_for_by_trainings_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    system = shape_aware(start="coco")
+    network = system.network()  # as a run does: nothing is fetched
+    assert network.keeps_norm
+    assert not shape_aware().begin(shape_aware().network())
+    with pytest.raises(WeightsError, match="full ResNet50-FPN"):
+        system.begin(network)
+    given = {"backbone.body.layer1.0.conv1.weight": torch.full((64, 64, 3, 3), 0.5)}
+    monkeypatch.setattr("unfade.models.maskrcnn_start.coco_state", lambda network: given)
+    settings = TrainingSettings.parse({"system": "shape-aware", "settings": {**TINY, "start": "coco"}})
+    _, start = open_training(settings)
+    assert start is not None
+    assert torch.equal(start["backbone.body.layer1.0.conv1.weight"], given["backbone.body.layer1.0.conv1.weight"])
+    assert open_training(settings.changed(settings={**TINY}))[1] is None
