@@ -19,7 +19,7 @@ from unfade.data.frames import COLOURS, Source, check_filled, check_frames, chec
 from unfade.errors import MissingExtraError, UnfadeError, UnreadableFileError
 from unfade.records import Calibration, Image
 
-PROTOCOLS = {"protocol_whitelist": "file"}  # a playlist in a video's clothes opens nothing else
+ALLOWED = {"protocol_whitelist": "file", "format_whitelist": "mov,mp4,avi,matroska"}  # no playlist in video's clothes
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def _opened(path: Path) -> Any:
         raise MissingExtraError(
             "Videos are read with PyAV, which is not installed; run: pip install 'unfade[video]'."
         ) from None
-    return av.open(str(path), options=PROTOCOLS)
+    return av.open(str(path), options=ALLOWED)
 
 
 def open_video(path: Path) -> Source:

@@ -66,6 +66,14 @@ def test_a_damaged_video_ends_in_one_sentence(tmp_path: Path, grey: np.ndarray) 
             list(open_movie(path).frames())
 
 
+@pytest.mark.parametrize("text", ["#EXTM3U\n#EXTINF:1,\nm.avi\n", "ffconcat version 1.0\nfile m.avi\n"])
+def test_a_list_of_other_files_is_no_video(tmp_path: Path, grey: np.ndarray, text: str) -> None:
+    write(tmp_path / "m.avi", grey, "ffv1", "gray")
+    (tmp_path / "list.mp4").write_text(text)
+    with pytest.raises(UnreadableFileError, match=r"list\.mp4 the video cannot be read"):
+        open_movie(tmp_path / "list.mp4")
+
+
 def test_the_extra_is_named_where_it_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "m.mp4").write_bytes(b"\0")
     monkeypatch.setitem(sys.modules, "av", None)
