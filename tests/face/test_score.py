@@ -21,7 +21,6 @@ from unfade.data.labelstore import LabelWriter
 from unfade.errors import SettingsError
 from unfade.pipeline.folder import RunFolder
 from unfade.pipeline.segmenting import frame_path, write_instances
-from unfade.pipeline.sides import REPAIRED
 from unfade.records import Instances
 from unfade.score.catalogue import CATALOGUE, SLOW
 
@@ -184,13 +183,18 @@ def test_a_repaired_run_has_the_columns_of_table_2(unfade: Command, leaping: Cas
     y = np.nonzero(before[2] == 2)[0]
     before[2][(before[2] == 2) & (rows > np.median(y))] = 0
     run = run_folder(tmp_path / "run", before, dict.fromkeys((1, 2, 3), 1.0), dict.fromkeys((1, 2, 3), 0.1))
-    store(run / REPAIRED, leaping.labels)
+    store(RunFolder(run).repaired, leaping.labels)
+    RunFolder(run).write_manifest({"input": {}, "stages": {}, "settings": {"repair": {"enabled": True}}})
+    leaping.lineage.tracks().to_csv(RunFolder(run).tracks, index=False)
     table = pd.DataFrame({"frame": leaping.lineage.frame, "track": leaping.lineage.track, "origin": "seen"})
     table.loc[(table["frame"] == 1) & (table["track"] == 1), "origin"] = "interpolated"
     table.loc[(table["frame"] == 2) & (table["track"] == 2), "origin"] = "updated"
     table.to_parquet(RunFolder(run).objects)
     truth = stack(tmp_path / "t.tif", leaping.labels)
-    found = plain(unfade("score", run, truth, "--json", "--draws", 0, "--metrics", "repair"))
+    found = plain(unfade("score", run, truth, "--json", "--draws", 0, "--metrics", "repair,TRA"))
+    assert found["metrics"]["TRA"] == 1  # the labels after repair are scored, with the tracks after repair
+    seen = plain(unfade("score", RunFolder(run).labels, truth, "--json", "--draws", 0, "--metrics", "DET"))
+    assert seen["metrics"]["DET"] < 1
     after = {name: found["metrics"][f"IoU {name}"] for name in ("all", "updated", "interpolated", "non-updated")}
     assert set(after.values()) == {1}
     assert found["metrics"]["IoU interpolated before"] == 0

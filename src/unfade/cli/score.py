@@ -163,6 +163,10 @@ def _notes(scores: Scores) -> list[str]:
         sides = {"pred": "The result", "truth": "The truth"}
         for side in scores.about["without track table"]:
             lines.append(f"{sides[side]} has no table of tracks: every label is a track without parents or divisions.")
+    if scores.about.get("pred labels") == "after repair":
+        lines.append(
+            "The result was repaired: its labels after repair are scored, those before are in labels.ome.zarr."
+        )
     units: dict[str, None] = dict.fromkeys(
         f"{f.interval.units} {f.interval.unit}" for f in scores.values() if f.interval is not None
     )

@@ -96,6 +96,8 @@ def _compare(pair: Pair, wanted: set[str], plan: Plan | None, progress: Progress
         )
     scores = comparison.scores(a.tracks, b.tracks, plan)
     about: dict[str, Any] = {"pred": a.name, "truth": b.name, "frames": comparison.frames}
+    if a.repaired is not None:
+        about["pred labels"] = "after repair"
     about["without track table"] = [who for who, side in (("pred", a), ("truth", b)) if side.tracks is None]
     if wanted & {*OUTLINED}:
         about["frames with all outlines"] = comparison.complete

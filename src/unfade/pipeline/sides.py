@@ -11,13 +11,11 @@ import pandas as pd
 
 from unfade.data import ctc, open_labels
 from unfade.data.reading import is_zarr
-from unfade.data.table import column_names
 from unfade.errors import InputError, MissingInputError
 from unfade.pipeline.folder import RunFolder
 from unfade.records import KINDS, Instances, LabelImage, Labels
 from unfade.score.comparison import Repaired
 
-REPAIRED = "repaired.ome.zarr"  # labels after repair, beside those that were seen
 IMAGES = (".tif", ".tiff", ".png")
 LabelsLike = Labels | np.ndarray | str | Path
 
@@ -61,8 +59,7 @@ def open_side(source: LabelsLike) -> Side:
     path = Path(source)
     run = RunFolder(path)
     if run.labels.is_dir():
-        tracks = pd.read_csv(run.tracks) if run.tracks.is_file() else None
-        return Side(path, open_labels(path), tracks, found=_found(run), repaired=_repaired(run))
+        return _open_run(run)
     if path.is_dir() and ctc.is_challenge(path):
         read = ctc.read(path)
         return Side(path, read.labels, read.tracks, read.seg if read.role == "truth" else None)
@@ -152,12 +149,17 @@ def _of_kind(found: Instances, kind: int) -> Instances:
     )
 
 
-def _repaired(run: RunFolder) -> Callable[[int], Repaired] | None:
-    """Reads the labels of a frame after repair and the origin of its objects; None for a run without repair."""
-    store = run.root / REPAIRED
-    if not store.is_dir() or not run.objects.is_file() or "origin" not in column_names(run.objects):
-        return None
-    labels = open_labels(store)
+def _open_run(run: RunFolder) -> Side:
+    """The labels that the run's tables are made of: after repair where it was repaired."""
+    tracks = pd.read_csv(run.tracks) if run.tracks.is_file() else None
+    if not run.is_repaired():
+        return Side(run.root, open_labels(run.labels), tracks, found=_found(run))
+    return Side(run.root, open_labels(run.repaired), tracks, found=_found(run), repaired=_repaired(run))
+
+
+def _repaired(run: RunFolder) -> Callable[[int], Repaired]:
+    """Reads the labels of a frame before repair and the origin of its objects."""
+    labels = open_labels(run.labels)
     rows = pd.read_parquet(run.objects, columns=["frame", "track", "origin"])
     changed = rows[rows["origin"] != "seen"]
     origin: dict[int, dict[int, str]] = {}

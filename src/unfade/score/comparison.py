@@ -34,9 +34,9 @@ OUTLINED = ("objects", "pixels", "boundaries", "spreading", "ranking", "uncertai
 
 @dataclass(frozen=True)
 class Repaired:
-    """What repair made of a frame."""
+    """What a frame of a repaired result was before."""
 
-    labels: LabelImage  # (Y, X)
+    before: LabelImage  # (Y, X) labels as seen
     origin: Mapping[int, str]  # of each object that was not just seen: updated or interpolated
 
 
@@ -93,8 +93,8 @@ class Comparison:
             self.true_objects += len(drawn.ids_a)
         self._outlines.append((t, drawn))
         if frame.repaired is not None and "repair" in self.wanted:
-            made = frame.repaired
-            self._nuclei.append(nuclei(frame.result, made.labels, frame.outlines, made.origin))
+            seen = frame.repaired
+            self._nuclei.append(nuclei(seen.before, frame.result, frame.outlines, seen.origin))
         if len(drawn.ids_a) >= len(markers.ids_a):
             self._push_complete(frame, frame.outlines, drawn.turned())
 
@@ -184,7 +184,7 @@ class Comparison:
             if all(lost.values()):
                 out["ranking"] = f"{lost['sm']} objects have no score and {lost['ent']} no uncertainty"
         if not self._nuclei:
-            out["repair"] = "the result holds no repaired labels, or the truth no outlines"
+            out["repair"] = "the result was not repaired, or the truth has no outlines"
         return {group: why for group, why in out.items() if group in self.wanted}
 
 
