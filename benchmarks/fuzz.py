@@ -5,7 +5,8 @@ usage: python benchmarks/fuzz.py [--each 40] [--seed 0]
 A good file of every kind (TIFF of several sorts, PNG, JPEG, OME-Zarr 0.4 and 0.5, plate, labels, GEFF, challenge
 folder, TOML, OME-XML, CSV and Parquet tables, CSV list, videos) is damaged in `--each` ways with a fixed seed. Exit
 code 1 if an answer is no result and no refusal, takes over 10 s or over 1 GiB beyond the process's start, or writes a
-file; or if a good file is refused.
+file; or if a good file is refused. The 10 s are of the processor, as a busy machine stretches the clock; what answers
+nothing for 60 s on the clock is ended and counts as an answer that is none.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
         os.chdir(place)  # what a reader would write by a bare name is found here
-        bad, count, kinds, worst = [], 0, Counter[str](), dict.fromkeys(("seconds", "peak MiB"), 0.0)
+        bad, count, kinds, worst = [], 0, Counter[str](), dict.fromkeys(("seconds", "processor, s", "peak MiB"), 0.0)
         good = [g for g in corpus(place / "good") if options.only in (None, g[0])]
         (place / "damaged").mkdir()
         (place / "start.toml").write_text("schema = 1\n")
@@ -61,6 +62,7 @@ def main() -> None:
             count += 1
             kinds[f"{answer.reader}: {answer.kind}"] += 1
             worst["seconds"] = max(worst["seconds"], answer.seconds)
+            worst["processor, s"] = max(worst["processor, s"], answer.busy_s)
             worst["peak MiB"] = max(worst["peak MiB"], answer.peak_mib - start)
             if wrong(answer, start):
                 bad.append(vars(answer))
@@ -72,7 +74,7 @@ def main() -> None:
 
 def wrong(answer: Answer, start_mib: float) -> bool:
     beyond = answer.peak_mib - start_mib
-    return answer.kind not in ("result", "refused") or answer.seconds > MOST_S or beyond > MOST_MIB
+    return answer.kind not in ("result", "refused") or answer.busy_s > MOST_S or beyond > MOST_MIB
 
 
 def listing(place: Path) -> set[str]:

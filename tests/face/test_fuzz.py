@@ -42,7 +42,7 @@ def test_a_few_damaged_files_of_every_kind(tmp_path: Path, monkeypatch: pytest.M
 def test_what_is_wrong_is_seen() -> None:
     good = Answer("movie", "a", "refused", "", 1.0, 500.0)
     assert not fuzz.wrong(good, 300.0)
-    for values in ({"kind": "error KeyError"}, {"kind": "ended with -11"}, {"seconds": 11.0}, {"peak_mib": 1400.0}):
+    for values in ({"kind": "error KeyError"}, {"kind": "ended with -11"}, {"busy_s": 11.0}, {"peak_mib": 1400.0}):
         assert fuzz.wrong(Answer(**{**vars(good), **values}), 300.0), values
 
 

@@ -58,7 +58,7 @@ def watch(
     report: Report = 30.0,
     as_json: options.AsJson = False,
 ) -> None:
-    """Segment, link and measure frames while they are being written; ends at a stop file, a timeout or Ctrl-C."""
+    """Work through frames while they are being written; ends at a stop file, a timeout or Ctrl-C."""
     from unfade import api
     from unfade.pipeline.settings import RunSettings
     from unfade.pipeline.watching import Vigil
