@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 LOW, HIGH = 1.0, 99.8  # percentiles that become 0 and 1
 CEILING = 3.0  # brighter pixels are cut here
@@ -63,19 +64,25 @@ class BackgroundLevels(PooledLevels):
     """The background becomes 0 and the brightest of a whole sequence 1 (paper lexy, 2.1.1).
 
     "The sequences were normalised between 0 and 1 based on background intensity"; how, the paper does not say. Here
-    the background is the commonest intensity among the pixels that are no brighter than the mean of the sequence.
+    the background is the darkest intensity that is common: the first peak of the histogram of all frames, blurred,
+    that is at least a twentieth as high as the highest one. Cells may cover more of the field than the background.
     """
 
-    BINS = 256
+    BINS, BLUR, COMMON = 256, 1.5, 0.05
 
     def ends(self, low: float = 0.0, high: float = 99.9) -> tuple[float, float]:
-        """Background, and intensity at a high percentile; `low` is the percentile below which nothing is background."""
+        """Background, and intensity at a high percentile; pixels under the low percentile are not looked at."""
         pixels = np.concatenate(self._kept)
-        first, last = np.percentile(pixels, (low, high))
-        dim = pixels[(pixels >= first) & (pixels <= pixels.mean())]
-        counts, edges = np.histogram(dim, min(self.BINS, max(2, int(np.ptp(dim)) + 1)))
-        commonest = int(np.argmax(counts))
-        return float((edges[commonest] + edges[commonest + 1]) / 2), float(last)
+        first, last = (float(v) for v in np.percentile(pixels, (low, high)))
+        if not last > first:
+            return first, last
+        counts, edges = np.histogram(pixels, self.BINS, (first, last))
+        height = ndimage.gaussian_filter1d(counts.astype(float), self.BLUR, mode="constant")
+        beside = np.pad(height, 1)
+        peaks = np.flatnonzero(
+            (height >= beside[:-2]) & (height >= beside[2:]) & (height >= self.COMMON * height.max())
+        )
+        return float((edges[peaks[0]] + edges[peaks[0] + 1]) / 2), last
 
 
 def sequence_levels(how: str) -> PooledLevels:
