@@ -167,14 +167,15 @@ def _notes(scores: Scores) -> list[str]:
         lines.append(
             "The result was repaired: its labels after repair are scored, those before are in labels.ome.zarr."
         )
-    units: dict[str, None] = dict.fromkeys(
-        f"{f.interval.units} {f.interval.unit}" for f in scores.values() if f.interval is not None
-    )
+    units: dict[str, int] = {}
+    for figure in scores.values():
+        if figure.interval is not None:
+            units[figure.interval.unit] = max(figure.interval.units, units.get(figure.interval.unit, 0))
     if units:
         drawn = scores.about["bootstrap"]
         lines.append(
             f"Intervals: {100 * drawn['level']:.0f} % bootstrap, {drawn['draws']} draws, seed {drawn['seed']}, over "
-            f"{', '.join(units)}."
+            f"{', '.join(f'{count} {unit}' for unit, count in units.items())}."
         )
         if not scores.parts:
             lines.append("Frames of one movie resemble each other: several sequences tell more about the doubt.")
