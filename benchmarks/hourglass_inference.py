@@ -53,12 +53,14 @@ def shares(data: Path, count: int) -> dict[str, Any]:
     place = data / "ctc" / "DIC-C2DH-HeLa"
     frames = images(place / "01", count)
     predictor = engine("DIC-C2DH-HeLa")
-    seen = torch.zeros(1, 256, 256)
-    predictor.embeddings(seen, None)
-    began = time.process_time()
-    for _ in range(3):
+    seen, passes = torch.zeros(1, 256, 256), {}
+    for precision in ("float32", "auto"):
+        predictor.precision = precision
         predictor.embeddings(seen, None)
-    network = (time.process_time() - began) / 3
+        began = time.process_time()
+        for _ in range(3):
+            predictor.embeddings(seen, None)
+        passes[precision] = (time.process_time() - began) / 3
     rng = np.random.default_rng(0)
     truth = [resized_labels(image.astype(np.int32), (256, 256)) for image in images(place / "01_ST" / "SEG", count)]
     linker, parts = PairLinker(LinkSettings()), dict.fromkeys(("seen", "decoded", "linked"), 0.0)
@@ -77,7 +79,9 @@ def shares(data: Path, count: int) -> dict[str, Any]:
         parts["linked"] += time.process_time() - began
     rest = sum(parts.values()) / (count - 1)
     each = {f"{name} ms": round(1000 * spent / (count - 1), 1) for name, spent in parts.items()}
-    return {"network pass ms": round(1000 * network, 1), **each, "share": round(rest / network, 3), "frames": count}
+    network = {f"network pass ms, {name}": round(1000 * spent, 1) for name, spent in passes.items()}
+    share = {f"share, {name}": round(rest / spent, 3) for name, spent in passes.items()}
+    return {**network, **each, **share, "frames": count}
 
 
 def memory(data: Path, tiles: int) -> dict[str, Any]:

@@ -57,7 +57,8 @@ def cluster(maps: NDArray[np.float32] | Tensor, settings: ClusterSettings = Clus
 
     An object's score is the mean squared cosine of its pixels with its cluster's direction.
     """
-    unit = F.normalize(torch.as_tensor(maps).float(), dim=1, eps=1e-8)
+    given = torch.as_tensor(maps).float()
+    unit = given * given.square().sum(dim=1, keepdim=True).clamp(min=1e-16).rsqrt()
     inside = unit[:, 0].square() <= settings.background
     frame, y, x = torch.nonzero(inside, as_tuple=True)
     vectors = unit[frame, :, y, x]

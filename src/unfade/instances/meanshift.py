@@ -10,11 +10,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-SAMPLES = 4096  # vectors that modes are found on
+SAMPLES = 2048  # vectors that modes are found on
 SEEDS = 128  # that are moved at once
 ROUNDS = 4  # of seeding what no mode has reached
 STEPS = 40  # of one seed at most
-FEW = 4  # vectors that no mode has reached and that are left at that
+FEW = 0.005  # share of the vectors that no mode has reached and that are left at that
 STILL = 1e-3  # of the radius: a seed that moves less has arrived
 SAME = 1e-2  # of the radius: seeds nearer than that go on as one
 CHUNK = 1 << 22  # distances in memory at once
@@ -37,7 +37,7 @@ def find_modes(vectors: Tensor, radius: float, seed: int = 0) -> tuple[Tensor, T
         found, count = _shifted(_seeds(left, radius), points, radius)
         modes = distinct(torch.cat([modes, found[torch.argsort(count, descending=True, stable=True)]]), radius)
         left = points[nearest(points, modes)[1] > radius**2]
-        if len(left) < FEW:
+        if len(left) <= FEW * len(points):
             break
     return modes, (_squared(modes, points) <= radius**2).sum(dim=1)
 

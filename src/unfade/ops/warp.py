@@ -38,9 +38,24 @@ def resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def resized_labels(labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Labels `(…, Y, X)` at another size: each pixel takes the label at its middle."""
-    places = [
-        np.minimum((np.arange(new) + 0.5) * old / new, old - 1).astype(int)
-        for new, old in zip(size, labels.shape[-2:], strict=True)
-    ]
-    return np.ascontiguousarray(labels[..., places[0][:, None], places[1]])
+    """Labels `(…, Y, X)` at another size: each pixel takes the label at its middle.
+
+    Where both sides shrink it takes the one that most of four places around its middle have, so that nothing is moved.
+    """
+    if size[0] < labels.shape[-2] and size[1] < labels.shape[-1]:
+        four = np.sort(np.stack([_picked(labels, size, y, x) for y in (0.25, 0.75) for x in (0.25, 0.75)]), axis=0)
+        low, high = four[0] == four[1], four[2] == four[3]
+        even = np.add.outer(np.arange(size[0]), np.arange(size[1])) % 2 == 0  # two against two: now one, now the other
+        most = np.where(low & (~high | even), four[0], np.where(high, four[2], four[1]))
+        return np.ascontiguousarray(np.where(four[1] == four[2], four[1], most))
+    return np.ascontiguousarray(_picked(labels, size, 0.5, 0.5))
+
+
+def _picked(labels: np.ndarray, size: tuple[int, int], y: float, x: float) -> np.ndarray:
+    """Labels at the places `y`, `x` (0..1) inside the pixels of another size."""
+    rows, columns = (
+        np.minimum((np.arange(new) + at) * old / new, old - 1).astype(int)
+        for new, old, at in zip(size, labels.shape[-2:], (y, x), strict=True)
+    )
+    picked: np.ndarray = labels[..., rows[:, None], columns]
+    return picked
