@@ -33,8 +33,9 @@ def test_an_image_without_objects_has_no_box() -> None:
 
 def test_a_box_is_sampled_at_the_middles_of_its_parts() -> None:
     image = torch.arange(12 * 20).reshape(1, 12, 20)
-    boxes = torch.tensor([[3.0, 2.0, 7.0, 6.0], [-2.0, -2.0, 2.0, 2.0]])
-    found = sampled(image, torch.tensor([0, 0]), boxes, 4)
+    boxes = torch.tensor([[3.0, 2.0, 7.0, 6.0], [-2.0, -2.0, 2.0, 2.0], [0.0, 0.0, 20.0, 12.0]])
+    found = sampled(image, torch.tensor([0, 0, 0]), boxes, 4)
+    assert found[2].tolist() == image[0, 1::3, 2::5].tolist()
     assert found[0].tolist() == image[0, 2:6, 3:7].tolist()
     assert found[1].tolist() == [[0, 0, 0, 1], [0, 0, 0, 1], [0, 0, 0, 1], [20, 20, 20, 21]]
 

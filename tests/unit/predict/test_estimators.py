@@ -68,8 +68,8 @@ def test_vectors_point_to_the_same_place_from_every_side(turn: tuple[bool, bool,
 @pytest.mark.parametrize("turn", TURNS)
 def test_boxes_turn_with_their_pixels(turn: tuple[bool, bool, bool]) -> None:
     frame = torch.zeros(7, 11)
-    frame[2:5, 3:9] = 1
-    box = torch.tensor([[3.0, 2.0, 9.0, 5.0]])
+    frame[1:3, 2:9] = 1
+    box = torch.tensor([[2.0, 1.0, 9.0, 3.0]])
     x0, y0, x1, y1 = boxes_turned(box, turn, 7, 11)[0].int().tolist()
     other = turned(frame, turn)
     assert other[y0:y1, x0:x1].sum() == other.sum() == other[y0:y1, x0:x1].numel()
