@@ -58,7 +58,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=24)
     parser.add_argument("--weights")
     args = parser.parse_args()
-    names = ["none", "lucas-kanade", "ilk", "tvl1"] + (["flownet"] if args.weights else [])
+    names = ["none", "ilk", "tvl1"] + (["flownet"] if args.weights else [])
     for fading in (0.0, 1.0):
         drawn = pairs(args.count, fading)
         for name in names:

@@ -26,6 +26,7 @@ _HOMES: dict[str, str] = {
             "cluster",
             "segment",
             "track",
+            "repair",
             "measure",
             "train",
             "score",

@@ -46,7 +46,6 @@ BUILTIN: dict[str, dict[str, str]] = {
         "pairs": "unfade.link.pairs:PairLinker",
     },
     "motions": {
-        "lucas-kanade": "unfade.repair.motion:LucasKanade",
         "ilk": "unfade.repair.motion:IterativeLucasKanade",
         "tvl1": "unfade.repair.motion:TotalVariation",
         "flownet": "unfade.systems.flow:FlowNetMotion",

@@ -21,7 +21,7 @@ def repair(
         str | None,
         typer.Option(metavar="WAY", help="How masks are moved: flow, mean-flow, shift or none (mean-flow)."),
     ] = None,
-    flow: Annotated[str | None, typer.Option(metavar="NAME", help="Estimator of dense flow (lucas-kanade).")] = None,
+    flow: Annotated[str | None, typer.Option(metavar="NAME", help="Estimator of dense flow (ilk).")] = None,
     uncertainty: Annotated[
         str | None, typer.Option(metavar="FROM", help="both, system, or consistency in time (both).")
     ] = None,

@@ -20,6 +20,7 @@ Array = NDArray[Any]
 
 
 GRAIN = 6.0  # px of a nucleus' diameter at which motion is looked for
+WINDOW, WARPS = 0.7, 3  # half width of its windows in diameters, and refinements per scale
 EVEN = 1.2  # reach of the evening of light, in diameters
 FLOOR = 5.0  # spread of light, over its mean in the frame, beyond which it is damped
 
@@ -43,62 +44,11 @@ def evened(image: Array, reach_px: float) -> Floats:
     return np.asarray(rest / (spread + FLOOR * float(spread.mean()) + 1e-6), np.float32)
 
 
-class LucasKanade:
-    """Local least squares from coarse to fine, damped where there is no texture (Lucas and Kanade, 1981).
-
-    `window` is the standard deviation, in diameters of a nucleus, of the window over which motion is taken as constant:
-    wide enough that the cell around a nucleus that fades tells where it goes. The images are made coarser where nuclei
-    are large.
-    """
-
-    def __init__(self, diameter_px: float = 18.0, window: float = 0.9, steps: int = 3, damping: float = 0.3) -> None:
-        self.shrink = max(1, round(diameter_px / GRAIN))
-        self.window_px = window * diameter_px / self.shrink
-        self.steps, self.damping = steps, damping
-        self.even_px = EVEN * diameter_px / self.shrink
-
-    def between(self, first: Array, second: Array) -> Floats:
-        """Flow `(2, Y, X)` px from `first` `(Y, X)` to `second`."""
-        pair = [evened(_smaller(image, self.shrink), self.even_px) for image in (first, second)]
-        levels = [pair]
-        while min(levels[-1][0].shape) >= 64 and len(levels) < 3:
-            levels.append([_smaller(image, 2) for image in levels[-1]])
-        flow = np.zeros((2, *levels[-1][0].shape), np.float32)
-        for a, b in reversed(levels):
-            if flow.shape[1:] != a.shape:
-                flow = 2 * _enlarged(flow, a.shape)
-            for _ in range(self.steps):
-                flow = self._step(a, b, flow)
-        if self.shrink == 1:
-            return flow
-        return np.asarray(self.shrink * _enlarged(flow, (first.shape[0], first.shape[1])), np.float32)
-
-    def _step(self, a: Floats, b: Floats, flow: Floats) -> Floats:
-        """One Gauss-Newton step of every window at once."""
-        rows, columns = np.indices(a.shape, np.float32)
-        there = ndimage.map_coordinates(b, [rows + flow[0], columns + flow[1]], order=1, mode="nearest")
-        mean = 0.5 * (a + there)
-        gy, gx = np.gradient(mean)
-        rest = a - there
-        yy, xx, yx, y, x = (self._pooled(p) for p in (gy * gy, gx * gx, gy * gx, gy * rest, gx * rest))
-        ridge = self.damping * float((yy + xx).mean()) + 1e-9
-        yy, xx = yy + ridge, xx + ridge
-        volume = yy * xx - yx * yx
-        step = np.stack([(xx * y - yx * x) / volume, (yy * x - yx * y) / volume])
-        return np.asarray(flow + np.clip(step, -1, 1), np.float32)
-
-    def _pooled(self, image: Floats) -> Floats:
-        """Weighted mean over the window: a box taken twice, of the window's standard deviation."""
-        side = 2 * round(self.window_px * np.sqrt(1.5)) + 1
-        once = ndimage.uniform_filter(image, side, mode="nearest")
-        return np.asarray(ndimage.uniform_filter(once, side, mode="nearest"), np.float32)
-
-
 class TotalVariation:
     """TV-L1 flow of scikit-image (Zach, Pock and Bischof, 2007), on evened images."""
 
     def __init__(self, diameter_px: float = 18.0) -> None:
-        self.shrink = max(1, int(diameter_px // 8))
+        self.shrink = max(1, round(diameter_px / GRAIN))
         self.even_px = EVEN * diameter_px / self.shrink
 
     def between(self, first: Array, second: Array) -> Floats:
@@ -111,18 +61,23 @@ class TotalVariation:
 
 
 class IterativeLucasKanade:
-    """ILK flow of scikit-image (Le Besnerais and Champagnat, 2005), on evened images."""
+    """ILK flow of scikit-image (Le Besnerais and Champagnat, 2005), on evened images made coarser.
+
+    Windows reach 0.7 diameters of a nucleus from their middle: wide enough that the cell around a nucleus that fades
+    tells where it goes.
+    """
 
     def __init__(self, diameter_px: float = 18.0) -> None:
-        self.shrink = max(1, int(diameter_px // 8))
-        self.even_px, self.radius = EVEN * diameter_px / self.shrink, max(3, round(0.6 * diameter_px / self.shrink))
+        self.shrink = max(1, round(diameter_px / GRAIN))
+        self.even_px = EVEN * diameter_px / self.shrink
+        self.radius = max(3, round(WINDOW * diameter_px / self.shrink))
 
     def between(self, first: Array, second: Array) -> Floats:
         """Flow `(2, Y, X)` px from `first` `(Y, X)` to `second`."""
         from skimage.registration import optical_flow_ilk
 
         a, b = (evened(_smaller(image, self.shrink), self.even_px) for image in (first, second))
-        flow = np.asarray(optical_flow_ilk(a, b, radius=self.radius), np.float32)
+        flow = np.asarray(optical_flow_ilk(a, b, radius=self.radius, num_warp=WARPS), np.float32)
         return np.asarray(self.shrink * _enlarged(flow, (first.shape[0], first.shape[1])), np.float32)
 
 

@@ -23,7 +23,7 @@ class RepairSettings(Settings):
         "mean-flow",
         description="how a mask is moved: flow = pixel by pixel | mean-flow | shift = shift and scale | none",
     )
-    flow: str = Field("lucas-kanade", description="a registered estimator of dense flow")
+    flow: str = Field("ilk", description="a registered estimator of dense flow")
     flow_weights: str | None = Field(None, description="weights of an estimator that is a network")
     uncertainty: Literal["both", "system", "consistency"] = Field(
         "both", description="system = what the system says | consistency = from neighbours in time | both = the larger"
