@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from unfade.link import LinkSettings
     from unfade.measure import MeasureSettings
     from unfade.pipeline.batch import Screen
-    from unfade.pipeline.doctoring import Diagnosis
+    from unfade.pipeline.doctoring import Diagnosis, DoctorSettings
     from unfade.pipeline.folder import RunFolder
     from unfade.pipeline.preparing import PrepareSettings
     from unfade.pipeline.running import Way
@@ -343,20 +343,16 @@ def synthesize(
 
 
 def doctor(
-    system: str = "nuclei-unet",
-    weights: str | None = None,
+    settings: DoctorSettings | None = None,
     movie: MovieLike | None = None,
     *,
-    channel: str | int = 0,
     stills: str | Path | None = None,
     out: str | Path | None = None,
-    draws: int = 8,
-    predict: dict[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> tuple[Diagnosis, list[Path]]:
     """How far the pixels of a network see, judged against the objects of a movie; figures go to the folder `out`.
 
-    `weights = "none"` judges a random start. With `stills`, pictures of boundary bands and loss maps are made too.
+    With `stills`, pictures of boundary bands and loss maps are made too.
 
     Raises
     ------
@@ -364,17 +360,15 @@ def doctor(
         If weights, movie or stills cannot be used, or the figures cannot be written.
     """
     from unfade.pipeline import doctoring
-    from unfade.pipeline.settings import PredictSettings, SystemSettings
 
     if stills is not None and out is None:
         raise SettingsError("Pictures of stills need a folder to go to; name one with out.")
-    chosen = SystemSettings(name=system, weights=weights)
-    how = PredictSettings.parse(predict or {})
+    s = settings or doctoring.DoctorSettings()
     seen = None if movie is None else open_movie(movie)
-    found = doctoring.examine(chosen, seen, channel, how, draws, progress)
+    found = doctoring.examine(s.chosen, seen, s.channel, s.predict, s.draws, progress)
     files = [] if out is None else doctoring.write_diagnosis(Path(out), found)
     if out is not None and stills is not None:
-        files += doctoring.write_examples(Path(out), doctoring.open_for_doctor(chosen, how)[0], Path(stills))
+        files += doctoring.write_examples(Path(out), doctoring.open_for_doctor(s.chosen, s.predict)[0], Path(stills))
     return found, files
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -30,20 +30,13 @@ def doctor(
 ) -> None:
     """Measure how far the pixels of a network see (effective receptive field) and say if a movie's objects fit."""
     from unfade import api
+    from unfade.pipeline.doctoring import DoctorSettings
 
-    chosen = {"diameter": options.diameter_of(diameter), "device": device}
+    given: dict[str, Any] = {"system": system, "weights": weights, "channel": channel, "draws": draws}
+    given |= {"device": device, "diameter": options.diameter_of(diameter)}
+    settings = DoctorSettings.parse({name: value for name, value in given.items() if value is not None})
     with progress(quiet=as_json) as bars:
-        found, files = api.doctor(
-            system,
-            weights,
-            movie,
-            channel=channel,
-            stills=stills,
-            out=out,
-            draws=draws,
-            predict={k: v for k, v in chosen.items() if v is not None},
-            progress=bars,
-        )
+        found, files = api.doctor(settings, movie, stills=stills, out=out, progress=bars)
     if as_json:
         say_json({**found.facts(), "files": [str(path) for path in files]})
         return

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import Field
 from scipy import ndimage
 
 from unfade.data.outputs import guarded, write_json
@@ -23,9 +24,11 @@ from unfade.pipeline.segmenting import find_diameter, open_engine, open_predicto
 from unfade.pipeline.settings import PredictSettings, SystemSettings
 from unfade.predict.diameter import Diameter, zoom_for
 from unfade.predict.engine import Engine
-from unfade.predict.receptive_field import Field, receptive_fields
+from unfade.predict.receptive_field import Field as Seen
+from unfade.predict.receptive_field import receptive_fields
 from unfade.records import Movie
 from unfade.registry import load
+from unfade.settings import Settings
 
 Progress = Callable[[str, int, int], None]
 
@@ -36,13 +39,34 @@ PICTURE_DPI = 200
 BAND_PX, SIGMA_PX = 7, 1.0  # the band around boundaries, and the smoothing before Canny's edges
 
 
+class DoctorSettings(Settings):
+    """What is examined, and how."""
+
+    system: str = Field("nuclei-unet", description="a registered system")
+    weights: str | None = Field(None, description="name or path of weights; none = a random start; unset = its default")
+    channel: str = Field("0", description="channel of the movie with the objects, by name or index")
+    diameter: float | Literal["auto"] = Field("auto", description="median diameter of the objects, px; auto = measured")
+    draws: int = Field(8, ge=1, description="random inputs to average over")
+    device: str = Field("auto", description="auto | cpu | cuda | mps")
+
+    @property
+    def chosen(self) -> SystemSettings:
+        """The system and its weights."""
+        return SystemSettings(name=self.system, weights=self.weights)
+
+    @property
+    def predict(self) -> PredictSettings:
+        """How the network is run."""
+        return PredictSettings(diameter=self.diameter, device=self.device)
+
+
 @dataclass(frozen=True)
 class Diagnosis:
     """What one network sees, in pixels of the image as the network gets it."""
 
     system: str
     weights: str | None  # None: a random start
-    fields: dict[str, list[Field]]  # by position: of the input, then of the layers, the last layer first
+    fields: dict[str, list[Seen]]  # by position: of the input, then of the layers, the last layer first
     diameter: Diameter | None  # median of the movie's objects, px of the movie
     verdicts: tuple[str, ...]
 
@@ -186,7 +210,7 @@ def write_diagnosis(folder: Path, found: Diagnosis) -> list[Path]:
     return written
 
 
-def shares_within(field: Field, radii: NDArray[Any]) -> NDArray[np.float64]:
+def shares_within(field: Seen, radii: NDArray[Any]) -> NDArray[np.float64]:
     """Share of a field's weight within each of these radii, px."""
     y, x = np.ogrid[: field.weight.shape[0], : field.weight.shape[1]]
     far = np.hypot(y * field.stride - field.at_px[0], x * field.stride - field.at_px[1]).ravel()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -30,6 +30,14 @@ class PrepareSettings(PreparationSettings):
     seed: int = Field(0, ge=0, description="draws which images are validation and test where no split is given")
 
 
+class _Source(NamedTuple):
+    """Stills to prepare, their number, and what is known of them beforehand."""
+
+    stills: Iterable[Still]
+    total: int
+    facts: dict[str, Any]
+
+
 def prepare_folder(
     source: Path, out: Path, settings: PrepareSettings | None = None, progress: Progress | None = None
 ) -> dict[str, Any]:
@@ -48,27 +56,27 @@ def prepare_folder(
     s = settings or PrepareSettings()
     if out.exists():
         raise OutputError(f"{out} is there already; choose another place or remove it.")
-    facts: dict[str, Any] = {"settings": s.plain()}
-    stills, total = _read(source, s, facts)
-    tally, made = Tally(), _told(stills, total, progress)
+    read = _read(source, s)
+    tally, made = Tally(), _told(read.stills, read.total, progress)
     if s.crops != "none":
         made = prepare(made, s, tally)
     if s.crops == "sequences":
         made = for_sequences(made, s, tally)
     with replacing(out) as part:
         written = write_stills(part, made)
-        facts |= {**({} if s.crops == "none" else asdict(tally)), "written": written}
+        counted = {} if s.crops == "none" else asdict(tally)
+        facts: dict[str, Any] = {"settings": s.plain(), **read.facts, **counted, "written": written}
         write_json(part / "prepared.json", facts)
     return facts
 
 
-def _read(source: Path, s: PrepareSettings, facts: dict[str, Any]) -> tuple[Iterable[Still], int]:
+def _read(source: Path, s: PrepareSettings) -> _Source:
     if s.kind == "hpa":
         entries = hpa.read_entries(source, s.seed)
-        facts |= {"locations": hpa.counts(entries), "locations in the paper": hpa.EXPECTED}
-        return hpa.read_stills(entries, masks_by(s.masks)), len(entries)
+        counted = {"locations": hpa.counts(entries), "locations in the paper": hpa.EXPECTED}
+        return _Source(hpa.read_stills(entries, masks_by(s.masks)), len(entries), counted)
     found = kromp.read_kromp(source, seed=s.seed) if s.kind == "kromp" else read_stills(source, seed=s.seed)
-    return found, len(found)
+    return _Source(found, len(found), {})
 
 
 def _told(stills: Iterable[Still], total: int, progress: Progress | None) -> Iterator[Still]:

@@ -108,3 +108,9 @@ def test_systems_that_see_many_frames_have_no_loss_map_of_stills(tmp_path: Path)
     engine, _ = doctoring.open_for_doctor(SystemSettings(name="lexy", weights="none"), PredictSettings())
     with pytest.raises(SettingsError, match="sees one frame at a time"):
         doctoring.foreground(engine, None)  # type: ignore[arg-type]
+
+
+def test_settings_become_a_system_and_a_way_to_run_it() -> None:
+    settings = doctoring.DoctorSettings(system="lexy", weights="none", diameter=12.0, device="cpu")
+    assert settings.chosen == SystemSettings(name="lexy", weights="none")
+    assert settings.predict == PredictSettings(diameter=12.0, device="cpu")
