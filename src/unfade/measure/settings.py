@@ -21,7 +21,7 @@ class BarSettings(Settings):
     doubt_px: float = Field(2.0, ge=0, description="what it grows by for a mask of no confidence, px")
     place_px: float = Field(0.7, ge=0, description="likely error of place after one frame of being carried, px")
     floor: float = Field(0.05, ge=0, description="error of the logarithm of a ratio that a perfect mask leaves")
-    widen: float = Field(10.8, gt=0, description="half width of a 90 % interval in likely errors")
+    widen: float = Field(1.645, gt=0, description="half width of a 90 % interval in likely errors")
 
 
 class MeasureSettings(Settings):
