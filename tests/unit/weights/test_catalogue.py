@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from unfade.errors import WeightsError
+from unfade.registry import load
 from unfade.systems.nuclei_unet import NucleiUNet, NucleiUNetSettings
 from unfade.weights.catalogue import find_weights, load_weights, save_weights, shipped
 from unfade.weights.passport import file_hash
@@ -63,7 +64,7 @@ def test_every_shipped_passport_is_true() -> None:
         assert passport.name == name
         assert passport.sha256 == file_hash(path)
         assert passport.settings == found.settings
-        assert passport.parameters == sum(
-            p.numel() for p in NucleiUNet(NucleiUNetSettings.parse(found.settings)).network().parameters()
-        )
+        kind = load("systems", passport.system)
+        network = kind(kind.settings_type.parse(found.settings)).network()
+        assert passport.parameters == sum(p.numel() for p in found.into(network).parameters())
         assert path.stat().st_size < 20_000_000
