@@ -23,5 +23,5 @@ def multiscale_error(flows: Sequence[Tensor], truth: Tensor, weights: Sequence[f
     """
     total = truth.new_zeros(())
     for flow, weight in zip(flows, weights, strict=True):
-        total = total + weight * endpoint_error(flow, F.adaptive_avg_pool2d(truth, flow.shape[-2:]))
+        total = total + weight * endpoint_error(flow, F.adaptive_avg_pool2d(truth, (flow.shape[-2], flow.shape[-1])))
     return total

@@ -14,7 +14,7 @@ from unfade.errors import WeightsError
 from unfade.ops.tensorfile import read_tensors, write_tensors
 from unfade.weights.passport import Passport, file_hash, read_passport
 
-DEFAULTS = {"nuclei-unet": "nuclei-unet-dsb2018", "lexy": "lexy-synthetic"}  # what a system uses when nothing is asked for
+DEFAULTS = {"nuclei-unet": "nuclei-unet-dsb2018", "lexy": "lexy-synthetic"}  # used where nothing is asked for
 
 
 @dataclass(frozen=True)
