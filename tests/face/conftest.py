@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,8 +26,11 @@ class Said:
     err: str
 
     def sentence(self) -> str:
-        """The one sentence of a refusal, its form checked: exit code 2, one line, nothing on standard output."""
-        lines = self.err.splitlines()
+        """The one sentence of a refusal, its form checked: exit code 2, one line, nothing on standard output.
+
+        Lines before it may say why a stage was begun again.
+        """
+        lines = [x for x in self.err.splitlines() if not re.match(r"\w+ (is done again: |goes on where ).*\.$", x)]
         assert (self.code, self.out, len(lines)) == (2, "", 1), (self.code, self.out, self.err)
         assert lines[0].startswith("Error: ")
         assert lines[0].endswith(".")

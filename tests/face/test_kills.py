@@ -196,7 +196,7 @@ def test_a_disk_that_is_read_only_leaves_earlier_results_as_they_are(
         for module in (builtins, io):
             disk.setattr(module, "open", read_only)
         disk.setattr(Path, "mkdir", no_folder)
-        disk.setattr(os, "access", lambda place, *_: not str(place).startswith(str(out)))
+        disk.setattr(os, "access", lambda place, mode, **_: mode != os.W_OK or not str(place).startswith(str(out)))
         assert unfade(*words).code == 0  # nothing is to be done
         sentence = unfade(*words, "--gap", 1).sentence()
     assert sentence.endswith("cannot be written: the disk is read-only, choose another place.")
