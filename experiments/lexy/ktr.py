@@ -25,6 +25,7 @@ from unfade import api
 from unfade.ops.tensorfile import read_tensors
 from unfade.pipeline.segmenting import found_in, open_engine, open_stage
 from unfade.pipeline.settings import PredictSettings
+from unfade.predict.diameter import zoom_for
 from unfade.predict.engine import Engine
 from unfade.predict.rollout import RolloutPredictor
 from unfade.records import Labels, Movie
@@ -32,6 +33,7 @@ from unfade.registry import load
 from unfade.weights.catalogue import Weights, load_weights
 
 ROOT = Path(__file__).resolve().parents[2]
+DIAMETER_PX = 17.0  # of the nuclei of this movie
 CHOICE, REPORT = "640:768", "768:1024"
 GRID = [{"threshold": t, "neck_px": n} for t, n in product((0.35, 0.5, 0.65), (0.4, 0.75, 1.25))]
 
@@ -94,7 +96,7 @@ def segmented(weights: Weights, grouping: dict[str, float], movie: Movie, starte
     engine = engine_of(weights, grouping)
     if isinstance(engine, RolloutPredictor):
         engine.starter = starter
-    stage = open_stage(engine, movie, 0, 1.0)
+    stage = open_stage(engine, movie, 0, zoom_for(DIAMETER_PX, engine.system.view))
     return Labels.of(np.stack([found.labels()[-1] for found in found_in(movie, stage)]))
 
 
