@@ -54,8 +54,8 @@ def text(folder: Path) -> Path:
 
 
 def video(folder: Path) -> Path:
-    (folder / "m.avi").write_bytes(b"RIFF" + bytes(100))
-    return folder / "m.avi"
+    (folder / "m.wmv").write_bytes(bytes(100))
+    return folder / "m.wmv"
 
 
 def sizes_differ(folder: Path) -> Path:
@@ -110,7 +110,7 @@ CASES: dict[str, tuple[Build, tuple[str, ...], str]] = {
     "empty file": (empty_file, (), r"m.tif .*empty"),
     "truncated": (truncated, (), r"m.ome.tif .*(cut off|ends|holds only).*; "),
     "text": (text, (), r"m.tif is named like a TIFF file but is none .*; save it as TIFF\."),
-    "another format": (video, (), r"'.avi' files are not read; save the movie as OME-TIFF or OME-Zarr\."),
+    "another format": (video, (), r"'.wmv' files are not read; save the movie as OME-TIFF or OME-Zarr\."),
     "sizes differ": (sizes_differ, (), r"t002.tif is 38 x 48 uint16 and t000.tif 40 x 48 uint16; remove it or save"),
     "NaN at once": (with_pixel(0, np.nan), (), r"Frame 0 has 2 NaN or infinite pixels in channel .*; replace them"),
     "inf late": (with_pixel(3, np.inf), (), r"Frame 3 has 2 NaN or infinite pixels"),

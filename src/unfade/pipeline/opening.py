@@ -13,6 +13,7 @@ from unfade.pipeline import segmenting
 from unfade.pipeline.settings import PredictSettings, RunSettings, SystemSettings
 from unfade.predict.engine import Engine
 from unfade.records import Movie
+from unfade.registry import load
 from unfade.scale.cluster import device_here
 from unfade.weights.catalogue import Weights, find_weights
 
@@ -36,6 +37,7 @@ def open_model(settings: RunSettings) -> Model:
         If it cannot be had.
     """
     how = settings.predict.changed(diameter="auto", device=device_here(settings.predict.device))
+    load("systems", settings.system.name)  # an unknown system is told before its weights are missed
     files = [find_weights(settings.system.name, name) for name in (settings.system.weights, *how.members)]
     stamps = tuple((str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in files)
     return _model(_text(settings.system.plain()), _text(how.plain()), stamps)

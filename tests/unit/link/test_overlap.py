@@ -210,4 +210,5 @@ def test_frames_of_another_size_are_refused() -> None:
 def test_settings_are_checked_and_the_linker_is_registered() -> None:
     with pytest.raises(SettingsError, match="gap"):
         LinkSettings.parse({"gap": -1})
-    assert load("linkers", LinkSettings().linker) is OverlapLinker
+    assert LinkSettings().linker == "auto"
+    assert load("linkers", "overlap") is OverlapLinker

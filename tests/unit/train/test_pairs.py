@@ -84,7 +84,7 @@ def test_flow_is_a_system_that_trains(still):
     assert state is None
     loss = system.loss(outputs, batch["targets"])["endpoint"]
     loss.backward()
-    assert float(loss) > 0
+    assert loss.item() > 0
     assert system.activate(outputs).shape == (2, 1, 2, 128, 128)
     scores = system.measure(network, sampler(still), "cpu", "float32")
     assert scores["gain"] == pytest.approx(0.0, abs=1e-4)
