@@ -167,6 +167,13 @@ def _notes(scores: Scores) -> list[str]:
         lines.append(
             "The result was repaired: its labels after repair are scored, those before are in labels.ome.zarr."
         )
+    if "DET" in scores and "SEG" not in scores:
+        lines.append("No SEG, OP_CSB and OP_CTB: the truth holds markers without outlines.")
+    for side in ("result", "truth"):
+        if cuts := max((int(f.how.get(f"cuts in the {side}", 0)) for f in scores.values()), default=0):
+            lines.append(
+                f"The {side} breaks the rules: {cuts} tracks were cut at gaps or births; unfade validate names them."
+            )
     units: dict[str, int] = {}
     for figure in scores.values():
         if figure.interval is not None:

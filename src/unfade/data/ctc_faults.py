@@ -19,6 +19,7 @@ Kind = Literal[
     "duplicate frame",
     "unreadable frame",
     "shape differs",
+    "outlines without frame",
     "missing table",
     "malformed row",
     "duplicate row",
@@ -77,8 +78,10 @@ def validate(folder: Path) -> list[Fault]:
         for other in paths[t][1:]:
             text = f"{files[t].name} and {other.name} are both frame {t}."
             found.append(Fault("duplicate frame", text, frame=t))
-    seen, damaged = _presence(files)
+    seen, damaged, shape = _presence(files)
     found += damaged
+    if role == "truth":
+        found += _outlines(place.parent / "SEG", shape, max(files))
     hidden += [f.frame for f in damaged if f.kind == "unreadable frame" and f.frame is not None]
     try:
         lines = table_lines(place / NAMES[role].table)
@@ -90,8 +93,26 @@ def validate(folder: Path) -> list[Fault]:
     return [*found, *_labels_against_rows(seen, rows, known), *_parents(rows)]
 
 
-def _presence(files: Mapping[int, Path]) -> tuple[dict[int, NDArray[np.int64]], list[Fault]]:
-    """Frames in which each label stands, and what is wrong with the images themselves."""
+def _outlines(place: Path, shape: tuple[int, ...] | None, last: int) -> Iterator[Fault]:
+    """What is wrong with the images of outlines, if there are any."""
+    for t, paths in (listed(place, "man_seg") if place.is_dir() else {}).items():
+        if t > last:
+            text = f"{paths[0].name} outlines frame {t}, but the last frame is {last}."
+            yield Fault("outlines without frame", text, frame=t)
+        try:
+            image = read_labels(paths[0])
+        except InputError as error:
+            yield Fault("unreadable frame", str(error), frame=t)
+            continue
+        if shape is not None and image.shape != shape:
+            yield Fault("shape differs", f"{paths[0].name} is {image.shape}, the first marker image {shape}.", frame=t)
+
+
+Presence = tuple[dict[int, NDArray[np.int64]], list[Fault], tuple[int, ...] | None]
+
+
+def _presence(files: Mapping[int, Path]) -> Presence:
+    """Frames in which each label stands, what is wrong with the images themselves, and their shape."""
     frames: dict[int, list[int]] = {}
     found: list[Fault] = []
     shape: tuple[int, ...] | None = None
@@ -106,7 +127,7 @@ def _presence(files: Mapping[int, Path]) -> tuple[dict[int, NDArray[np.int64]], 
             found.append(Fault("shape differs", f"Frame {t} is {image.shape}, the first one {shape}.", frame=t))
         for label in areas(image)[0].tolist():
             frames.setdefault(label, []).append(t)
-    return {label: np.array(times, np.int64) for label, times in frames.items()}, found
+    return {label: np.array(times, np.int64) for label, times in frames.items()}, found, shape
 
 
 def _rows(lines: list[tuple[int, str]]) -> tuple[dict[int, Row], list[Fault]]:

@@ -87,15 +87,16 @@ class Comparison:
         self.true_objects += len(markers.ids_a)
         if frame.outlines is None:
             return
-        drawn = markers
+        drawn, whole = markers, True
         if frame.outlines is not frame.truth:
             drawn = frame_overlap(frame.outlines, frame.result, t)
             self.true_objects += len(drawn.ids_a)
+            whole = _all_drawn(frame.truth, frame.outlines, len(markers.ids_a), len(drawn.ids_a))
         self._outlines.append((t, drawn))
         if frame.repaired is not None and "repair" in self.wanted:
             seen = frame.repaired
             self._nuclei.append(nuclei(seen.before, frame.result, frame.outlines, seen.origin))
-        if len(drawn.ids_a) >= len(markers.ids_a):
+        if whole:
             self._push_complete(frame, frame.outlines, drawn.turned())
 
     def _push_complete(self, frame: Frame, outlines: LabelImage, overlap: Overlap) -> None:
@@ -123,7 +124,7 @@ class Comparison:
         ShapeError, TruthError
             If a table does not fit its images.
         """
-        out = Scores({}, absent=self._absent())
+        out = Scores({}, absent=self._absent(truth_tracks is None and result_tracks is not None))
         have = self.wanted - set(out.absent)
         if have & {*TRACKED}:
             out = out | self._tracked(have, result_tracks, truth_tracks, plan)
@@ -166,9 +167,11 @@ class Comparison:
     def _rankings(self) -> dict[str, list[NDArray[Any]]]:
         return {"sm": [f.score for _, f in self._found], "ent": [-f.u_total for _, f in self._found]}
 
-    def _absent(self) -> dict[str, str]:
+    def _absent(self, no_table: bool) -> dict[str, str]:
         """Groups that were wanted and cannot be had, and why."""
         out: dict[str, str] = {}
+        if no_table:
+            out["divisions"] = "the truth has no table of tracks that says who divides"
         if self.frames == 1:
             out |= dict.fromkeys(OVER_TIME, "there is one frame only")
         if not self.complete:
@@ -186,6 +189,11 @@ class Comparison:
         if not self._nuclei:
             out["repair"] = "the result was not repaired, or the truth has no outlines"
         return {group: why for group, why in out.items() if group in self.wanted}
+
+
+def _all_drawn(markers: LabelImage, outlines: LabelImage, marked: int, drawn: int) -> bool:
+    """Whether every marked object has an outline: each marker meets one, and there are no fewer of them."""
+    return drawn >= marked and len(np.unique(markers[(markers > 0) & (outlines > 0)])) == marked
 
 
 def _unknown(values: list[NDArray[Any]]) -> int:

@@ -303,3 +303,22 @@ def test_real_truths_have_no_faults(data_root: Path) -> None:
     known = ctc.read(folder)
     assert (known.labels.shape, len(known.seg), len(known.tracks)) == ((84, 512, 512), 9, 38)
     assert isinstance(known.tracks, pd.DataFrame)
+
+
+def test_faults_of_outlines(tmp_path: Path) -> None:
+    marks = lay(tmp_path / "01_GT" / "TRA", "man_track", "man_track.txt")
+    sane = tifffile.imread(next(iter(sorted(marks.glob("*.tif")))))
+    drawn = tmp_path / "01_GT" / "SEG"
+    drawn.mkdir()
+    before = validate(tmp_path / "01_GT")
+    tifffile.imwrite(drawn / "man_seg000.tif", sane)
+    assert validate(tmp_path / "01_GT") == before
+    tifffile.imwrite(drawn / "man_seg001.tif", sane[:-1])
+    tifffile.imwrite(drawn / "man_seg002.tif", sane.astype(np.float32))
+    tifffile.imwrite(drawn / "man_seg099.tif", sane)
+    found = [f for f in validate(tmp_path / "01_GT") if f not in before]
+    assert [(f.kind, f.frame) for f in found] == [
+        ("shape differs", 1),
+        ("unreadable frame", 2),
+        ("outlines without frame", 99),
+    ]

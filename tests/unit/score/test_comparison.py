@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import astuple
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -72,3 +73,28 @@ def test_frames_that_do_not_fit_are_named() -> None:
     comparison = pushed("objects")
     with pytest.raises(ShapeError, match="Frame 3 of truth and result"):
         comparison.push(Frame(RESULT[0][:5], TRUTH[0], TRUTH[0]))
+
+
+def test_a_frame_is_complete_only_if_every_marker_has_an_outline() -> None:
+    markers = np.zeros((8, 12), np.int32)
+    markers[2, 2], markers[6, 9] = 1, 2
+    both = np.zeros_like(markers)
+    both[1:4, 1:4], both[5:8, 8:11] = 1, 2
+    elsewhere = np.where(both == 2, 0, both)
+    elsewhere[0:2, 9:12] = 2  # as many outlines as markers, but one cell has none
+    for outlines, complete in ((both, 1), (elsewhere, 0), (np.where(both == 2, 0, both), 0)):
+        comparison = Comparison(("objects",))
+        comparison.push(Frame(markers, markers, outlines))
+        assert comparison.complete == complete
+
+
+def test_divisions_need_a_truth_that_tells_them() -> None:
+    table = pd.DataFrame(
+        [[int(n), 0, 2, 0] for n in np.unique(RESULT) if n], columns=["track", "first", "last", "parent"]
+    )
+    told = Comparison(("divisions",))
+    for _ in range(3):
+        told.push(Frame(RESULT[0], RESULT[0], None))
+    rows = table[table["track"].isin(np.unique(RESULT[0]))]
+    assert set(told.scores(rows, None).absent) == {"divisions"}
+    assert set(told.scores(rows, rows).absent) == set()
