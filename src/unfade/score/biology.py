@@ -119,6 +119,11 @@ def cell_cycle_accuracy(truth: Side, result: Side) -> float:
     return float(1 - np.abs(share[0] - share[1]).max())
 
 
+def found_tracks(matches: Matches) -> int:
+    """Number of true tracks that are detected anywhere: those that TF is a mean over."""
+    return int(np.count_nonzero(fractions(matches)))
+
+
 def bio(parts: Sequence[float]) -> float:
     """BIO: mean of those of CT, TF, BC(i) and CCA that are defined; NaN if none is."""
     known = [value for value in parts if not math.isnan(value)]

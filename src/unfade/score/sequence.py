@@ -17,8 +17,10 @@ from unfade.score.biology import (
     branching_correctness,
     cell_cycle_accuracy,
     complete_tracks,
+    found_tracks,
     longest_fractions,
     track_fractions,
+    whole_cycles,
 )
 from unfade.score.bootstrap import Plan, interval_of_sums, mean_figure
 from unfade.score.catalogue import CATALOGUE
@@ -170,9 +172,12 @@ def biological_scores(matches: Matches, linking: float, settings: TrackingSettin
     cca = cell_cycle_accuracy(truth, result)
     out = {
         "CT": Figure(ct, *tracks, how),
-        "TF": Figure(tf, *tracks, {**how, **shares}),
+        "TF": Figure(tf, found_tracks(matches), "tracks of the truth that are found", {**how, **shares}),
         "CCA": Figure(
-            cca, *tracks, {**_how(matches, source="Ulman 2017"), "matcher": "no matching, only lengths of cycles"}
+            cca,
+            len(whole_cycles(truth)),
+            "whole cell cycles of the truth",
+            {**_how(matches, source="Ulman 2017"), "matcher": "no matching, only lengths of cycles"},
         ),
     }
     for i in sorted({*range(settings.tolerances + 1), settings.tolerance}):
