@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -67,15 +67,7 @@ class CropSampler(Dataset[Batch]):
 
     def __getitem__(self, step: int) -> Batch:
         rng = np.random.default_rng((self.seed, step))
-        images, targets = [], []
-        for _ in range(self.settings.batch):
-            image, labels = self._crop(rng)
-            images.append(image)
-            targets.append(self.system.encode(labels, image))
-        return {
-            "inputs": {"image": torch.from_numpy(np.stack(images))},
-            "targets": {k: torch.from_numpy(np.stack([t[k] for t in targets])) for k in targets[0]},
-        }
+        return encoded(self.system, (self._crop(rng) for _ in range(self.settings.batch)))
 
     def _crop(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         s = self.settings
@@ -104,3 +96,12 @@ class CropSampler(Dataset[Batch]):
             return float(np.exp(rng.uniform(-0.25, 0.25)))
         low, high = (np.clip(d / diameter, 1 / s.max_zoom, s.max_zoom) for d in s.diameter_px)
         return float(np.exp(rng.uniform(np.log(low), np.log(high))))
+
+
+def encoded(system: Encoder, drawn: Iterable[tuple[np.ndarray, np.ndarray]]) -> Batch:
+    """One batch of drawn images `(L, C, Y, X)` and the targets that the system makes of their labels `(L, Y, X)`."""
+    images, targets = zip(*((image, system.encode(labels, image)) for image, labels in drawn), strict=True)
+    return {
+        "inputs": {"image": torch.from_numpy(np.stack(images))},
+        "targets": {k: torch.from_numpy(np.stack([t[k] for t in targets])) for k in targets[0]},
+    }

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
-import torch
 from pydantic import Field
 from torch.utils.data import Dataset
 
@@ -17,7 +16,7 @@ from unfade.errors import SettingsError
 from unfade.ops.normalise import PooledLevels, scaled
 from unfade.records import View
 from unfade.settings import Settings
-from unfade.train.sampler import Batch
+from unfade.train.sampler import Batch, encoded
 
 
 class WindowSamplerSettings(Settings):
@@ -71,15 +70,7 @@ class WindowSampler(Dataset[Batch]):
 
     def __getitem__(self, step: int) -> Batch:
         rng = np.random.default_rng((self.seed, step))
-        images, targets = [], []
-        for _ in range(self.settings.batch):
-            image, labels = self._window(rng)
-            images.append(image)
-            targets.append(self.system.encode(labels, image))
-        return {
-            "inputs": {"image": torch.from_numpy(np.stack(images))},
-            "targets": {k: torch.from_numpy(np.stack([t[k] for t in targets])) for k in targets[0]},
-        }
+        return encoded(self.system, (self._window(rng) for _ in range(self.settings.batch)))
 
     def _window(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         s = self.settings

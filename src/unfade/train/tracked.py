@@ -17,7 +17,7 @@ from unfade.ops.normalise import centred
 from unfade.ops.warp import resized, resized_labels, sample_image, sample_labels
 from unfade.records import View
 from unfade.settings import Settings
-from unfade.train.sampler import Batch
+from unfade.train.sampler import Batch, encoded
 
 UNKNOWN = -1  # label of pixels outside the frame
 
@@ -82,15 +82,7 @@ class TrackedSampler(Dataset[Batch]):
 
     def __getitem__(self, step: int) -> Batch:
         rng = np.random.default_rng((self.seed, step))
-        images, targets = [], []
-        for _ in range(self.settings.batch):
-            image, labels = self._sequence(rng)
-            images.append(image)
-            targets.append(self.system.encode(labels, image))
-        return {
-            "inputs": {"image": torch.from_numpy(np.stack(images))},
-            "targets": {k: torch.from_numpy(np.stack([t[k] for t in targets])) for k in targets[0]},
-        }
+        return encoded(self.system, (self._sequence(rng) for _ in range(self.settings.batch)))
 
     def _sequence(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         s = self.settings
