@@ -17,6 +17,8 @@ import tifffile
 
 from unfade.datasets.stills import read_stills
 from unfade.synth import NucleusShapes, TranslocationMovie, TranslocationSettings, draw_settings
+from unfade.synth.fading import Bodies, Deformation, TimeCourse
+from unfade.synth.settings import Camera
 
 DIAMETER_PX = (18.0, 30.0)
 
@@ -56,36 +58,92 @@ def drawn(rng: np.random.Generator, frames: int, size: int) -> TranslocationSett
     """One movie as reporters are filmed: plainly seen in some frames, faded or reversed in others, in decent light.
 
     The generator's own range is wider; it holds movies in which no frame shows a nucleus to anybody, which teach
-    little.
+    little, and motion so fast that nobody could follow it.
     """
     settings = draw_settings(rng, frames=frames, size_px=size, diameter_px=DIAMETER_PX)
-    bright, dim = float(np.exp(rng.uniform(0.35, 1.2))), float(np.exp(rng.uniform(-0.6, 0.15)))
-    back = rng.random() < 0.2  # from dim to bright
-    start = float(rng.uniform(0.05, 0.8) * frames)
-    course = {
-        **settings.course.plain(),
-        "ratio_before": dim if back else bright,
-        "ratio_after": bright if back else dim,
-        "stimulus_frame": start,
-        "recovery_frame": start + float(rng.uniform(0.2, 1)) * frames if rng.random() < 0.3 else "never",
-    }
-    camera = settings.camera
-    light = {
-        **camera.plain(),
-        "photons": float(np.exp(rng.uniform(np.log(20), np.log(400)))),
-        "haze": min(camera.haze, 0.3),
-        "blur_px": min(camera.blur_px, 1.4),
-    }
-    light["background"] = light["photons"] * float(rng.uniform(0.02, 0.3))
-    light["subtracted"], light["saturation"] = 0.0, 65535
-    level = light["offset"] + light["gain"] * light["background"]
+    hidden = rng.random() < 0.4
+    settings = settings.changed(
+        course=course(rng, frames, hidden).plain(),
+        camera=light(rng, settings.camera).plain(),
+        deformation=motion(rng, settings.nuclei.diameter_px).plain(),
+    )
     if rng.random() < 0.6:
-        light["subtracted"] = level + light["gain"] * light["photons"] * float(rng.uniform(0, 0.2))
+        settings = settings.changed(bodies=spread(rng).plain())
+    else:
+        settings = settings.changed(bodies={**settings.bodies.plain(), "offset": float(rng.uniform(0.1, 0.6))})
+    rim = 0.0 if hidden or rng.random() < 0.4 else float(rng.uniform(0, 0.5))
+    nuclei = {**settings.nuclei.plain(), "rim": rim, "rim_px": float(rng.uniform(0.6, 1.4))}
+    if hidden:
+        nuclei["residue"] = 0.0
+    return settings.changed(nuclei=nuclei)
+
+
+def course(rng: np.random.Generator, frames: int, hidden: bool) -> TimeCourse:
+    """From bright to dim or back; `hidden` courses end with nuclei that nothing tells from their cytoplasm."""
+    bright, dim = float(np.exp(rng.uniform(0.35, 1.2))), float(np.exp(rng.uniform(-0.6, 0.15)))
+    back = not hidden and rng.random() < 0.2  # from dim to bright
+    start = float(rng.uniform(0.05, 0.4 if hidden else 0.8) * frames)
+    recovers = rng.random() < (0.15 if hidden else 0.3)
+    return TimeCourse(
+        ratio_before=dim if back else bright,
+        before_spread=float(rng.uniform(0, 0.3)),
+        ratio_after=1.0 if hidden else bright if back else dim,
+        after_spread=0.0 if hidden else float(rng.uniform(0, 0.2)),
+        stimulus_frame=start,
+        export_frames=float(rng.uniform(0, 2 if hidden else 4)),
+        recovery_frame=start + float(rng.uniform(0.2, 1)) * frames if recovers else "never",
+        recovery_frames=float(rng.uniform(0.5, 6)),
+        delay_frames=0.0 if hidden or rng.random() < 0.5 else float(rng.uniform(0, 3)),
+        responders=1.0 if rng.random() < 0.5 else float(rng.uniform(0.6, 1)),
+    )
+
+
+def motion(rng: np.random.Generator, diameter: float) -> Deformation:
+    """From cells that stay where they are to cells that go a diameter in twenty frames."""
+    return Deformation(
+        speed_px=diameter * float(rng.uniform(0, 0.04)),
+        persistence=float(rng.uniform(0, 0.8)),
+        turn_rad=float(rng.uniform(0, 0.06)),
+        stretch=float(rng.uniform(0, 0.025)),
+        shear=float(rng.uniform(0, 0.025)),
+        drift_px=0.0 if rng.random() < 0.6 else float(rng.uniform(0, 0.6)),
+    )
+
+
+def spread(rng: np.random.Generator) -> Bodies:
+    """Cells that lie flat on the ground: wide, long, with sharp ends, side by side."""
+    return Bodies(
+        ratio=float(rng.uniform(2.0, 3.6)),
+        elongation=float(rng.uniform(0.2, 1)),
+        roughness=float(rng.choice([0.7, 1.1, 1.5, 2.0])),
+        doming=float(rng.uniform(0.12, 0.6)),
+        offset=float(rng.uniform(0.1, 0.7)),
+        exclusion=float(rng.uniform(0.6, 1)),
+        grain=float(rng.uniform(0.05, 0.35)),
+        grain_px=float(rng.choice([0.8, 1.2, 1.8, 2.7])),
+        expression_spread=float(rng.uniform(0.15, 0.6)),
+        silent=0.0 if rng.random() < 0.5 else float(rng.uniform(0, 0.15)),
+    )
+
+
+def light(rng: np.random.Generator, camera: Camera) -> Camera:
+    """From twenty photons per pixel to plenty; most movies are background-subtracted, some saturate."""
+    photons = float(np.exp(rng.uniform(np.log(20), np.log(400))))
+    background = photons * float(rng.uniform(0.02, 0.3))
+    level = camera.offset + camera.gain * background
+    subtracted, saturation = 0.0, 65535
+    if rng.random() < 0.6:
+        subtracted = level + camera.gain * photons * float(rng.uniform(0, 0.2))
     if rng.random() < 0.3:
-        bright_end = light["gain"] * light["photons"] * float(rng.uniform(1.5, 4))
-        light["saturation"] = int(np.clip(level - light["subtracted"] + bright_end, 64, 65535))
-    bodies = {**settings.bodies.plain(), "offset": float(rng.uniform(0.1, 0.6))}
-    return settings.changed(course=course, camera=light, bodies=bodies)
+        saturation = int(np.clip(level - subtracted + camera.gain * photons * rng.uniform(1.5, 4), 64, 65535))
+    return camera.changed(
+        photons=photons,
+        background=background,
+        haze=float(rng.uniform(0, 0.3)),
+        blur_px=float(rng.uniform(0.4, 1.4)),
+        subtracted=subtracted,
+        saturation=saturation,
+    )
 
 
 if __name__ == "__main__":

@@ -40,6 +40,10 @@ class Nuclei(Settings):
     residue: float = Field(
         0.0, ge=0, le=1, description="Share of that texture left at zero contrast; above 0 it gives the nucleus away."
     )
+    rim: float = Field(
+        0.0, ge=0, le=1, description="Share of the light that the envelope takes; above 0 it gives the nucleus away."
+    )
+    rim_px: float = Field(0.8, gt=0, description="Standard deviation of the envelope's shadow, in pixels.")
     division_rate: float = Field(0.0, ge=0, le=1, description="Chance of a nucleus to divide, per frame.")
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from unfade.synth import shapes
 from unfade.synth.course import ratios
 from unfade.synth.deformation import Paths
-from unfade.synth.fading import TranslocationSettings
+from unfade.synth.fading import Nuclei, TranslocationSettings
 from unfade.synth.shapes import NucleusShapes
 
 Floats = NDArray[np.float32]
@@ -276,6 +276,7 @@ def _light(
     flat = patches.lit.reshape(-1)
     lit, plain = flat[at], patches.body.reshape(-1)[at]
     under = lit + (plain - lit) * (inside * share)  # the cytoplasm's texture gives way to the nucleus' own
+    under *= _shaded(patches.depth, settings.nuclei)
     own = inside * under * (1 + np.float32(settings.nuclei.texture) * share * (patches.grain - 1))
     rest = (1 - inside) * under
     nuclear = own.sum((1, 2), dtype=np.float64)
@@ -288,6 +289,13 @@ def _light(
         :, None, None
     ]
     return light, (nuclear, around, level)
+
+
+def _shaded(depth: Floats, nuclei: Nuclei) -> Floats:
+    """Share of the light that the nuclear envelope, which holds no reporter, leaves `(n, window, window)`."""
+    if nuclei.rim == 0:
+        return np.ones((1, 1, 1), np.float32)
+    return np.asarray(1 - nuclei.rim * np.exp(-0.5 * (depth / nuclei.rim_px) ** 2), np.float32)
 
 
 def _texture_share(contrast: Doubles, residue: float) -> Floats:

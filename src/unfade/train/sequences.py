@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field
 from torch.utils.data import Dataset
 
-from unfade.augment.intensity import vary
+from unfade.augment.intensity import noise_only, vary
 from unfade.augment.spatial import draw_affine
 from unfade.datasets.stills import Still
 from unfade.errors import SettingsError
@@ -28,6 +28,7 @@ class WindowSamplerSettings(Settings):
     varied: float = Field(0.5, ge=0, le=1, description="share of windows whose intensities are varied")
     stretched: float = Field(0.4, ge=0, le=1, description="share of windows in which time runs at another pace")
     reversed: float = Field(0.3, ge=0, le=1, description="share of windows in which time runs backwards")
+    empty: float = Field(0.03, ge=0, le=1, description="share of windows that are noise without objects")
     cut: float = Field(0.2, ge=0, le=1, description="share of windows in which the movie begins or ends anywhere")
 
 
@@ -74,6 +75,9 @@ class WindowSampler(Dataset[Batch]):
 
     def _window(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         s = self.settings
+        if rng.random() < s.empty:
+            size = (s.crop_px, s.crop_px)
+            return noise_only(rng, (len(self.system.view.offsets), *size))[:, None], np.zeros((1, *size), np.int32)
         n = int(rng.choice(len(self.images), p=self.weight))
         image, labels = self.images[n], self.labels[n]
         t = int(rng.integers(len(labels)))

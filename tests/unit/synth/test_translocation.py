@@ -130,6 +130,19 @@ def test_a_nucleus_of_no_contrast_leaves_no_trace() -> None:
     assert np.abs(shown[0] - shown[1]).max() > 1
 
 
+def test_an_envelope_shades_the_outline_and_keeps_the_light() -> None:
+    level = TimeCourse(ratio_before=1.0, before_spread=0, stimulus_frame="never")
+    plain = alone(course=level)
+    shaded = alone(course=level, nuclei=Nuclei(coverage=0.001, diameter_px=20, diameter_spread=0, rim=0.5))
+    before, after = (movie.frame(0) for movie in (plain, shaded))
+    assert after.photons[0].sum() == pytest.approx(before.photons[0].sum(), rel=1e-3)
+    nucleus = before.nuclei > 0
+    outline = nucleus & ~ndimage.binary_erosion(nucleus)
+    core = ndimage.binary_erosion(nucleus, iterations=5)
+    left = [np.median(after.photons[0][where] / before.photons[0][where]) for where in (outline, core)]
+    assert left[0] < 0.85 < 0.98 < left[1] < 1.1
+
+
 def test_nuclei_lie_anywhere_in_their_cells_and_fields_are_not_centred_on_one() -> None:
     movie = crowd(frames=1, height_px=256, width_px=256, nuclei=Nuclei(coverage=0.05))
     truth = movie.truth().rows

@@ -54,7 +54,7 @@ def counted(frames: int = 9) -> Still:
 
 def drawn(**settings: float) -> list[np.ndarray]:
     """Frame numbers of the windows of some batches."""
-    plain = {"varied": 0.0, "stretched": 0.0, "reversed": 0.0, "cut": 0.0, "crop_px": 32, "batch": 4}
+    plain = {"empty": 0.0, "varied": 0.0, "stretched": 0.0, "reversed": 0.0, "cut": 0.0, "crop_px": 32, "batch": 4}
     sampler = WindowSampler(
         [counted()], Lexy(LexySettings(offsets=(-2, 0, 1))), WindowSamplerSettings.parse({**plain, **settings}), 0, 8
     )
@@ -96,3 +96,11 @@ def test_a_movie_is_cut_off_anywhere() -> None:
 def test_stills_are_refused() -> None:
     with pytest.raises(SettingsError, match="learns from movies"):
         WindowSampler([counted(1)], Lexy(LexySettings()), WindowSamplerSettings(), 0, 1)
+
+
+def test_windows_of_noise_hold_no_object() -> None:
+    settings = WindowSamplerSettings(empty=1.0, crop_px=32, batch=2)
+    batch = WindowSampler([counted()], Lexy(LexySettings(offsets=(-2, 0, 1))), settings, 0, 8)[0]
+    assert batch["inputs"]["image"].shape == (2, 3, 1, 32, 32)
+    assert float(batch["inputs"]["image"].std()) > 0.05
+    assert not batch["targets"]["maps"][:, :, 0].any()
