@@ -54,9 +54,52 @@ def _picked(data: Image, frame: int, dtype: Any = None) -> Image:
     return data[frame] if dtype is None else np.ascontiguousarray(data[frame], dtype)
 
 
-def _shifted(read: Callable[[int], Image], start: int, frame: int) -> Image:
-    """Frame of a window that begins at `start`."""
-    return read(start + frame)
+@dataclass(frozen=True)
+class _Shifted:
+    """Reads the frames of a window that begins at `start`."""
+
+    read: Callable[[int], Image]
+    start: int
+
+    def __call__(self, frame: int) -> Image:
+        return self.read(self.start + frame)
+
+    @property
+    def rows(self) -> Callable[[int, int, int], Image] | None:
+        inner = getattr(self.read, "rows", None)
+        return None if inner is None else partial(_shifted_rows, inner, self.start)
+
+
+def _shifted_rows(rows: Callable[[int, int, int], Image], start: int, frame: int, first: int, stop: int) -> Image:
+    return rows(start + frame, first, stop)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """One image `(…, Y, X)` read by ranges of rows, so that a huge one is never in memory as a whole."""
+
+    shape: tuple[int, ...]
+    read: Callable[[int, int], Image] = field(repr=False)  # first row, end
+
+    @classmethod
+    def of(cls, image: Image | Rows) -> Rows:
+        """An array in memory by its rows."""
+        return image if isinstance(image, Rows) else cls(np.shape(image), partial(_lines, np.asarray(image)))
+
+    def ranges(self, count: int) -> list[tuple[int, int]]:
+        """Ranges of at most `count` rows that make up the image."""
+        height = self.shape[-2]
+        return [(y, min(y + count, height)) for y in range(0, height, count)]
+
+
+def _lines(image: Image, first: int, stop: int) -> Image:
+    return image[..., first:stop, :]
+
+
+def _rows(read: Any, t: int, shape: tuple[int, ...]) -> Rows:
+    """Frame `t` by rows; where its file cannot be read in parts, it is read once and kept as long as the result."""
+    part = getattr(read, "rows", None)
+    return Rows.of(read(t)) if part is None else Rows(shape, partial(part, t))
 
 
 @dataclass(frozen=True)
@@ -107,6 +150,10 @@ class Movie:
         image = self.read(t)
         return image if channel is None else image[channel]
 
+    def rows(self, t: int) -> Rows:
+        """Frame `t`, `(C, Y, X)`, by ranges of rows."""
+        return _rows(self.read, t, self.shape[1:])
+
     def frames(self, channel: int | None = None) -> Iterator[Image]:
         """All frames in order, one in memory at a time."""
         for t in range(len(self)):
@@ -141,7 +188,7 @@ class Movie:
         return replace(
             self,
             shape=(stop - start, *self.shape[1:]),
-            read=partial(_shifted, self.read, start),
+            read=_Shifted(self.read, start),
             calibration=self.calibration.window(start, stop),
         )
 
@@ -192,6 +239,10 @@ class Labels:
     def frame(self, t: int) -> LabelImage:
         """Labels of frame `t`, `(Y, X)` int32."""
         return self.read(t)
+
+    def rows(self, t: int) -> Rows:
+        """Labels of frame `t`, `(Y, X)` int32, by ranges of rows."""
+        return _rows(self.read, t, self.shape[1:])
 
     def frames(self) -> Iterator[LabelImage]:
         """All frames in order, one in memory at a time."""
@@ -275,21 +326,14 @@ class Instances:
 
         Without a kind it is that of the first object: where cells come with their nuclei, the cells.
         """
+        painted = [self.rows(k, kind).read(0, self.shape[1])[None] for k in range(self.shape[0])]
+        return painted[0] if len(painted) == 1 else np.concatenate(painted)
+
+    def rows(self, k: int, kind: Kind | None = None, ids: NDArray[np.int32] | None = None) -> Rows:
+        """What `labels` paints of frame `k` of the block, `(Y, X)`, by ranges of rows; `ids` may stand for the own."""
         if kind is None:
             kind = KINDS[int(self.kind[0])] if len(self) else "nucleus"
-        _, height, width = self.shape
-        out = np.zeros(self.shape, np.int32)
-        order = np.argsort(np.nan_to_num(self.score, nan=-np.inf), kind="stable")
-        order = order[self.kind[order] == KINDS.index(kind)]
-        counts = np.diff(self.offset)[order]
-        if counts.sum() == 0:
-            return out
-        row = np.repeat(self.offset[order] - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())
-        base = np.repeat(self.frame[order].astype(np.int64) * (height * width), counts)
-        first, length = self.runs[row, 0] + base, self.runs[row, 1]
-        pixel = np.repeat(first - np.cumsum(length) + length, length) + np.arange(length.sum())
-        out.reshape(-1)[pixel] = np.repeat(np.repeat(self.id[order], counts), length)  # the last write stays
-        return out
+        return Rows(self.shape[1:], _Painter.of(self, k, kind, self.id if ids is None else ids))
 
     def mask(self, n: int) -> NDArray[np.bool_]:
         """Mask of object `n` inside its box, `(box height, box width)`."""
@@ -298,6 +342,36 @@ class Instances:
         for first, length in self.runs[self.offset[n] : self.offset[n + 1]]:
             y, x = divmod(int(first), self.shape[2])
             out[y - y0, x - x0 : x - x0 + length] = True
+        return out
+
+
+@dataclass(frozen=True)
+class _Painter:
+    """Paints rows of one frame from runs, sorted by row; of runs that overlap the later one in `order` stays."""
+
+    width: int
+    start: NDArray[np.int64]  # (R,) first pixels, ascending
+    length: NDArray[np.int64]  # (R,)
+    value: NDArray[np.int32]  # (R,)
+    order: NDArray[np.int64]  # (R,) rank by which they are painted
+
+    @classmethod
+    def of(cls, found: Instances, k: int, kind: Kind, ids: NDArray[np.int32]) -> _Painter:
+        place = np.argsort(np.nan_to_num(found.score, nan=-np.inf), kind="stable")
+        place = place[(found.kind[place] == KINDS.index(kind)) & (found.frame[place] == k)]
+        counts = np.diff(found.offset)[place]
+        row = np.repeat(found.offset[place] - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())
+        rank = np.argsort(found.runs[row, 0], kind="stable")
+        start, length = found.runs[row[rank]].T
+        return cls(found.shape[2], start, length, np.repeat(ids[place], counts)[rank].astype(np.int32), rank)
+
+    def __call__(self, first: int, stop: int) -> LabelImage:
+        out = np.zeros((stop - first, self.width), np.int32)
+        mine = slice(*np.searchsorted(self.start, [first * self.width, stop * self.width]))
+        last = np.argsort(self.order[mine], kind="stable")  # the last write stays
+        start, length = self.start[mine][last] - first * self.width, self.length[mine][last]
+        pixel = np.repeat(start - np.cumsum(length) + length, length) + np.arange(length.sum())
+        out.reshape(-1)[pixel] = np.repeat(self.value[mine][last], length)
         return out
 
 

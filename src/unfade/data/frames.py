@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -74,6 +75,18 @@ class FrameReader:
         check_frame(image, t, self.channels)
         return image
 
+    @property
+    def rows(self) -> Callable[[int, int, int], Image] | None:
+        """Reads rows `first` to `stop - 1` of frame `t`, `(C, y, X)`; None where the file gives only whole frames."""
+        try:
+            return self._rows if getattr(self.planes, "by_rows", False) else None
+        except Exception as error:
+            raise damaged(self.path, "the layout of its pixels", error) from None
+
+    def _rows(self, t: int, first: int, stop: int) -> Image:
+        part = replace(self, planes=_Strip(self.planes, slice(first, stop)))
+        return part(t)
+
     def _flat(self, t: int) -> Image:
         first = self.planes.block(t, self.z[0])
         if len(self.z) == 1:
@@ -87,6 +100,18 @@ class FrameReader:
         for z in self.z[1:]:
             total += self.planes.block(t, z)
         return (total / len(self.z)).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class _Strip:
+    """Some rows of all planes."""
+
+    planes: Any
+    rows: slice
+
+    def block(self, t: int, z: int) -> Image:
+        image: Image = self.planes.block(t, z, self.rows)
+        return image
 
 
 def movie_of(source: Source, project: Projection | None, z: int | None) -> Movie:

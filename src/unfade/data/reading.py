@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from pydantic import Field, field_validator, model_validator
@@ -153,7 +154,18 @@ class LabelReader:
         ShapeError
             For labels outside 0..2147483647.
         """
-        image = self.frames(t)[0]
+        return self._checked(self.frames(t)[0], t)
+
+    @property
+    def rows(self) -> Callable[[int, int, int], LabelImage] | None:
+        """Reads rows `first` to `stop - 1` of frame `t`; None where the file gives only whole frames."""
+        return None if getattr(self.frames, "rows", None) is None else self._rows
+
+    def _rows(self, t: int, first: int, stop: int) -> LabelImage:
+        read: Any = self.frames
+        return self._checked(read.rows(t, first, stop)[0], t)
+
+    def _checked(self, image: Image, t: int) -> LabelImage:
         if image.size and (image.dtype.itemsize > 2 or image.dtype.kind == "i"):
             low, high = int(image.min()), int(image.max())
             if low < 0 or high > _LARGEST:

@@ -23,6 +23,7 @@ from unfade.errors import InputError, MissingInputError, UnfadeError
 from unfade.records import KINDS, Calibration, Image, Kind
 
 Attributes = Mapping[str, Any]
+ROWS = 2048  # of a chunk at most, so that reading some rows costs little more than these
 
 
 @dataclass(frozen=True)
@@ -33,13 +34,20 @@ class ZarrPlanes:
     layout: Layout
     dtype: np.dtype[Any]
 
-    def block(self, t: int, z: int) -> Image:
-        """All channels of one plane, `(C, Y, X)`."""
-        at = tuple({"T": t, "Z": z, DROPPED: 0}.get(axis, slice(None)) for axis in self.layout.axes)
+    def block(self, t: int, z: int, rows: slice = slice(None)) -> Image:
+        """All channels of one plane, `(C, Y, X)`, or some of its rows."""
+        chosen: dict[str, int | slice] = {"T": t, "Z": z, DROPPED: 0, "Y": rows}
+        at = tuple(chosen.get(axis, slice(None)) for axis in self.layout.axes)
         image = np.asarray(_array(self.path, _stamp(self.path))[at])
         kept = [axis for axis in self.layout.axes if axis in "CYX"]
         image = image.transpose(sorted(range(len(kept)), key=lambda i: "CYX".index(kept[i])))
         return np.asarray(image.reshape(-1, *image.shape[-2:]), self.dtype)
+
+    @property
+    def by_rows(self) -> bool:
+        """Whether some rows can be read for less than a whole plane."""
+        chunks = _array(self.path, _stamp(self.path)).chunks
+        return int(chunks[self.layout.axes.index("Y")]) <= ROWS
 
 
 def _stamp(path: Path) -> int:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unfade.measure.intensity import background_of, intensities, without_haze
+from unfade.measure.intensity import intensities
 from unfade.measure.regions import Floats, Groups, Regions
 from unfade.measure.rings import rings
 from unfade.measure.settings import BarSettings, MeasureSettings
@@ -30,31 +30,30 @@ BARS = ("low_area_px", "high_area_px", "place_error_px")
 
 
 def ratio_bars(
-    image: Sequence[NDArray[Any]],
-    regions: Regions,
-    settings: MeasureSettings,
-    ring_px: tuple[float, float],
+    light: NDArray[Any], off: float, regions: Regions, settings: MeasureSettings, ring_px: tuple[float, float],
     inset_px: float,
-) -> list[tuple[Floats, Floats]]:
-    """What one pixel of outline and one pixel of place change in the logarithm of each channel's ratio, `(N,)` each.
+) -> tuple[Floats, Floats]:  # fmt: skip
+    """What one pixel of outline and one pixel of place change in the logarithm of a channel's ratio, `(N,)` each.
 
-    `settings` are those of the measurement; a ratio that cannot be had makes NaN.
+    `light` `(Y, X)` is the channel without haze, `off` its background, `settings` are those of the measurement; a
+    ratio that cannot be had makes NaN.
     """
     count, place = len(regions), regions.place[1:-1, 1:-1]
     (inner, outer), by = ring_px, OUTLINE_PX
     plain = (regions.core(inset_px), rings(place, count, inner, outer))
     deep = (regions.core(inset_px + by), rings(place, count, max(inner - by, 0), max(outer - by, 1)))
     wide = (regions.core(max(inset_px - by, 0)), rings(place, count, inner + by, outer + by))
-    out = []
-    for channel in image:
-        sharp = without_haze(channel, settings)
-        off = background_of(sharp, settings)
-        middle = _log_ratio(sharp, *plain, off, settings.ratio)
-        low, high = (_log_ratio(sharp, *groups, off, settings.ratio) for groups in (deep, wide))
-        moved = [_log_ratio(np.roll(sharp, shift, (0, 1)), *plain, off, settings.ratio) for shift in SHIFTS]
-        steps = [np.abs(value - middle) / PLACE_PX for value in moved]
-        out.append((np.abs(high - low) / (2 * by), np.sqrt(np.mean(np.square(steps), axis=0))))
-    return out
+    middle = _log_ratio(light, *plain, off, settings.ratio)
+    low, high = (_log_ratio(light, *groups, off, settings.ratio) for groups in (deep, wide))
+    moved = [_log_ratio(_moved(light, shift), *plain, off, settings.ratio) for shift in SHIFTS]
+    steps = [np.abs(value - middle) / PLACE_PX for value in moved]
+    return np.abs(high - low) / (2 * by), np.sqrt(np.mean(np.square(steps), axis=0))
+
+
+def _moved(image: NDArray[Any], shift: tuple[int, int]) -> NDArray[Any]:
+    """An image moved by (y, x); what comes in at an edge repeats it."""
+    y, x = (np.clip(np.arange(n) - s, 0, n - 1) for n, s in zip(image.shape, shift, strict=True))
+    return image[np.ix_(y, x)]
 
 
 def errors_px(confidence: Floats, age: NDArray[Any], settings: BarSettings) -> tuple[Floats, Floats]:
@@ -69,18 +68,16 @@ def interval(ratio: Floats, error: Floats, settings: BarSettings) -> tuple[Float
     return ratio / half, ratio * half
 
 
-def bars(
-    image: Sequence[NDArray[Any]], names: Sequence[str], regions: Regions, values: dict[str, Any],
-    settings: MeasureSettings,
-    ring_px: tuple[float, float], inset_px: float,
-) -> dict[str, Any]:  # fmt: skip
-    """Columns of error bars for the objects whose `values` are measured."""
+def bars(names: Sequence[str], values: dict[str, Any], settings: MeasureSettings) -> dict[str, Any]:
+    """Columns of error bars for the objects whose `values` are measured, with what `ratio_bars` says of each channel.
+
+    That stands under `per_outline_…` and `per_place_…`.
+    """
     how = settings.bars
     outline, place = errors_px(values["confidence"], values["age"], how)
     out: dict[str, Any] = {}
-    for name, (per_outline, per_place) in zip(
-        names, ratio_bars(image, regions, settings, ring_px, inset_px), strict=True
-    ):
+    for name in names:
+        per_outline, per_place = values[f"per_outline_{name}"], values[f"per_place_{name}"]
         error = np.sqrt((per_outline * outline) ** 2 + (per_place * place) ** 2 + how.floor**2)
         error = np.nan_to_num(error, nan=UNKNOWN)
         out[f"low_ratio_{name}"], out[f"high_ratio_{name}"] = interval(values[f"ratio_{name}"], error, how)

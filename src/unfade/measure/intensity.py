@@ -10,7 +10,10 @@ from numpy.typing import NDArray
 
 from unfade.measure.regions import Floats, Groups, Ints
 from unfade.measure.settings import MeasureSettings
+from unfade.records import Rows
 
+BAND_PX = 1 << 22  # pixels of a huge frame that are worked on together
+LEAST_ROWS = 512  # of a band
 _ROUNDS = 6  # of taking haze off; each leaves at most haze / (1 - haze) of the error before
 
 
@@ -24,13 +27,69 @@ class Intensity(NamedTuple):
     integrated: Floats
 
 
-def background_of(channel: NDArray[Any], settings: MeasureSettings) -> float:
+def background_of(channel: NDArray[Any] | Rows, settings: MeasureSettings) -> float:
     """What is subtracted from the intensities of one channel `(Y, X)` of a frame."""
     if settings.background == "constant":
         return settings.background_value
     if settings.background == "percentile":
-        return float(np.percentile(channel, settings.background_percentile)) if channel.size else 0.0
+        return percentile_of(Rows.of(channel), settings.background_percentile)
     return 0.0
+
+
+def percentile_of(image: Rows, percent: float) -> float:
+    """Percentile of an image `(Y, X)` by linear interpolation between its sorted pixels; NaN if one is NaN, 0 of none.
+
+    A huge image is read by bands, twice: pixels of up to 32 bits are counted by their upper 16 bits, then those that
+    share them with the pixels sought by the lower 16.
+    """
+    size = int(np.prod(image.shape))
+    if size == 0:
+        return 0.0
+    at = percent / 100 * (size - 1)
+    ranks = np.array([int(at), min(int(at) + 1, size - 1)])
+    bands = image.ranges(rows_of(image.shape))
+    first = image.read(*bands[0])
+    if len(bands) > 1 and first.dtype.itemsize <= 4:
+        low, high = _ranked(image, bands, ranks)
+    else:
+        flat = np.concatenate([first.ravel(), *(image.read(*band).ravel() for band in bands[1:])])
+        known = flat.dtype.kind != "f" or not np.isnan(flat).any()
+        low, high = np.partition(flat, ranks)[ranks].astype(np.float64).tolist() if known else (np.nan, np.nan)
+    return float(low if low == high else low + (high - low) * (at - int(at)))
+
+
+def _ranked(image: Rows, bands: list[tuple[int, int]], ranks: Ints) -> list[float]:
+    """The pixels of some ranks among all of an image of up to 32 bits; NaN if one is NaN."""
+    upper = np.zeros(1 << 16, np.int64)
+    for band in bands:
+        pixels = image.read(*band)
+        if pixels.dtype.kind == "f" and np.isnan(pixels).any():
+            return [np.nan] * len(ranks)
+        ordinal, restore = _ordinal(pixels.ravel())
+        upper += np.bincount(ordinal >> np.uint32(16), minlength=len(upper))
+    bins = np.searchsorted(np.cumsum(upper), ranks, "right")
+    lower = {int(b): np.zeros(1 << 16, np.int64) for b in bins}
+    for band in bands:
+        ordinal, _ = _ordinal(image.read(*band).ravel())
+        for b, counts in lower.items():
+            counts += np.bincount(ordinal[ordinal >> np.uint32(16) == b] & np.uint32(0xFFFF), minlength=len(counts))
+    before = np.cumsum(upper) - upper
+    rests = [
+        np.searchsorted(np.cumsum(lower[int(b)]), k - before[b], "right") for b, k in zip(bins, ranks, strict=True)
+    ]
+    found: list[float] = restore(((bins << 16) + rests).astype(np.uint32)).astype(np.float64).tolist()
+    return found
+
+
+def rows_of(shape: tuple[int, ...]) -> int:
+    """Rows of a frame `(…, Y, X)` that are worked on together: all where it is of usual size."""
+    height, width = shape[-2:]
+    return max(height, 1) if height * width <= BAND_PX else max(BAND_PX // width, LEAST_ROWS)
+
+
+def haze_reach(settings: MeasureSettings) -> int:
+    """Rows above and below that a row without haze depends on."""
+    return 0 if settings.haze == 0 else _ROUNDS * int(4 * settings.haze_px + 0.5)
 
 
 def without_haze(channel: NDArray[Any], settings: MeasureSettings) -> NDArray[Any]:
@@ -49,6 +108,18 @@ def without_haze(channel: NDArray[Any], settings: MeasureSettings) -> NDArray[An
         blurred = ndimage.gaussian_filter(sharp, settings.haze_px, mode="nearest")
         sharp = (seen - settings.haze * blurred) / (1 - settings.haze)
     return sharp
+
+
+def light(image: Rows, channel: int, settings: MeasureSettings) -> Rows:
+    """One channel of a frame `(C, Y, X)` without haze, by rows: those of the whole channel, whatever is read."""
+    reach, height = haze_reach(settings), image.shape[-2]
+
+    def read(first: int, stop: int) -> NDArray[Any]:
+        top = max(first - reach, 0)
+        seen = image.read(top, min(stop + reach, height))[channel]
+        return without_haze(seen, settings)[first - top : stop - top]
+
+    return Rows(image.shape[-2:], read)
 
 
 def intensities(channel: NDArray[Any], groups: Groups) -> Intensity:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -12,24 +13,25 @@ from numpy.typing import NDArray
 
 from unfade.errors import ChannelError, ShapeError
 from unfade.measure import columns
-from unfade.measure.bars import bars
-from unfade.measure.intensity import background_of, intensities, without_haze
+from unfade.measure.bands import Band, bands_of, checked
+from unfade.measure.bars import OUTLINE_PX, PLACE_PX, bars, ratio_bars
+from unfade.measure.intensity import background_of, haze_reach, intensities, light, without_haze
 from unfade.measure.regions import Groups, Regions
 from unfade.measure.rings import rings
 from unfade.measure.settings import MeasureSettings
-from unfade.records import Calibration, Image, Kind, LabelImage
+from unfade.records import Calibration, Image, Kind, LabelImage, Rows
 
-VERSION = 3  # rises when the same settings give other values
+VERSION = 4  # rises when the same settings give other values
 
 Confidence = Mapping[int, float] | NDArray[Any] | None
 
 
 class Frame(NamedTuple):
-    """One frame to measure; a plain tuple will do."""
+    """One frame to measure; a plain tuple will do. A huge one may come by rows, and is taken in bands either way."""
 
     t: int
-    image: Image  # (C, Y, X)
-    labels: LabelImage  # (Y, X) track ids
+    image: Image | Rows  # (C, Y, X)
+    labels: LabelImage | Rows  # (Y, X) track ids
     confidence: Confidence = None  # by track id: a mapping, or an array that ids index; absent = unknown
     uncertainty: Mapping[int, Sequence[float]] | None = None  # by track id: total, data part, model part
     origin: Mapping[int, tuple[str, int]] | None = None  # by track id: origin and age; absent = seen in this frame
@@ -92,19 +94,20 @@ class ObjectMeasurer:
             If the image has fewer channels than are to be measured.
         """
         frame = Frame(*item)
-        self._check(frame)
-        regions = Regions.of(frame.labels)
-        count = len(regions)
-        ring = rings(regions.place[1:-1, 1:-1], count, *self._ring) if self.kind == "nucleus" else _nothing(count)
-        values = self._place(frame, regions) | self._shape(regions, ring)
-        core = regions.core(self._inset) if self.kind == "nucleus" else regions.groups
-        for (index, _), name in zip(self.channels, self.suffixes, strict=True):
-            found = self._intensity(frame.image[index], regions, core, ring)
-            values |= {f"{part}_{name}": v for part, v in found.items()}
+        image, labels = Rows.of(frame.image), Rows.of(frame.labels)
+        self._check(frame.t, image, labels)
+        bands = bands_of(labels, self._reach)
+        if len(bands) == 1:  # read once
+            image = Rows.of(image.read(0, image.shape[1]))
+        offs = [background_of(light(image, index, self.settings), self.settings) for index, _ in self.channels]
+        parts = [self._band(frame.t, band, image, labels, offs) for band in bands]
+        values = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        values = {name: column[np.argsort(values["track"], kind="stable")] for name, column in values.items()}
+        count, rings_px = len(values["track"]), values["ring_area_px"]
+        values |= self._facts(frame, values["track"])
         if self.repaired:
-            light = [frame.image[index] for index, _ in self.channels]
-            values |= bars(light, self.suffixes, regions, values, self.settings, self._ring, self._inset)
-        empty = int((ring.count == 0).sum()) if self.kind == "nucleus" else 0
+            values |= bars(self.suffixes, values, self.settings)
+        empty = int((rings_px == 0).sum()) if self.kind == "nucleus" else 0
         state = replace(
             state, frames=state.frames + 1, objects=state.objects + count, empty_rings=state.empty_rings + empty
         )
@@ -132,28 +135,55 @@ class ObjectMeasurer:
         words = {name: pd.Categorical([], dtype=t) for name, t in self._types.items() if not isinstance(t, np.dtype)}
         return columns.as_frame(dict.fromkeys(self._types, none) | words, self._types)
 
-    def _check(self, frame: Frame) -> None:
-        image, labels = np.shape(frame.image), np.shape(frame.labels)
-        if len(image) != 3 or image[1:] != labels:
+    def _check(self, t: int, image: Rows, labels: Rows) -> None:
+        if len(image.shape) != 3 or image.shape[1:] != labels.shape:
             raise ShapeError(
-                f"Frame {frame.t} has an image {image} but labels {labels}; (C, Y, X) and (Y, X) must fit."
+                f"Frame {t} has an image {image.shape} but labels {labels.shape}; (C, Y, X) and (Y, X) must fit."
             )
-        if frame.labels.dtype.kind not in "iu" or (frame.labels.size and frame.labels.min() < 0):
-            raise ShapeError(f"Labels of frame {frame.t} must be integers of 0 and above, got {frame.labels.dtype}.")
-        missing = [name for index, name in self.channels if not 0 <= index < image[0]]
+        missing = [name for index, name in self.channels if not 0 <= index < image.shape[0]]
         if missing:
-            raise ChannelError(f"Frame {frame.t} has {image[0]} channels and lacks '{missing[0]}'.")
+            raise ChannelError(f"Frame {t} has {image.shape[0]} channels and lacks '{missing[0]}'.")
 
-    def _place(self, frame: Frame, regions: Regions) -> dict[str, Any]:
+    @property
+    def _reach(self) -> int:
+        """Rows beyond an object that its values depend on, but for haze."""
+        more = OUTLINE_PX if self.repaired else 0
+        ring = 2 * (math.floor(self._ring[1]) + more)  # another nucleus may be nearer to a pixel of the ring
+        return max(ring, math.floor(self._inset) + more) + 1 + (PLACE_PX if self.repaired else 0)
+
+    def _band(self, t: int, band: Band, image: Rows, labels: Rows, offs: Sequence[float]) -> dict[str, NDArray[Any]]:
+        """Values of the objects of a band, ascending by id; a frame of usual size is one band."""
+        height = labels.shape[0]
+        regions = Regions.of(checked(labels.read(band.first, band.stop), t), band.first, height)
         count = len(regions)
+        ring = rings(regions.place[1:-1, 1:-1], count, *self._ring) if self.kind == "nucleus" else _nothing(count)
+        core = regions.core(self._inset) if self.kind == "nucleus" else regions.groups
+        values: dict[str, Any] = {"track": regions.id} | self._shape(regions, ring)
+        reach = haze_reach(self.settings)
+        top = max(band.first - reach, 0)
+        seen = image.read(top, min(band.stop + reach, height))
+        for (index, _), name, off in zip(self.channels, self.suffixes, offs, strict=True):
+            channel = without_haze(seen[index], self.settings)[band.first - top : band.stop - top]
+            found = self._intensity(channel, off, regions, core, ring)
+            values |= {f"{part}_{name}": v for part, v in found.items()}
+            if self.repaired:
+                wide = ratio_bars(channel, off, regions, self.settings, self._ring, self._inset)
+                values |= dict(zip((f"per_outline_{name}", f"per_place_{name}"), wide, strict=True))
+        if band.own is None:
+            return values
+        own = np.isin(regions.id, band.own)
+        return {name: column[own] for name, column in values.items()}
+
+    def _facts(self, frame: Frame, ids: NDArray[np.int32]) -> dict[str, Any]:
+        """What is known of objects beside their pixels."""
+        count = len(ids)
         return {
             "frame": np.full(count, frame.t),
-            "track": regions.id,
             "kind": columns.constant(self.kind, columns.KIND_TYPE, count),
             "time_s": np.full(count, self.calibration.seconds(frame.t), np.float64),
-            **_origin(frame.origin, regions.id),
-            "confidence": _confidence(frame.confidence, regions.id),
-            **_uncertainty(frame.uncertainty, regions.id),
+            **_origin(frame.origin, ids),
+            "confidence": _confidence(frame.confidence, ids),
+            **_uncertainty(frame.uncertainty, ids),
         }
 
     def _shape(self, regions: Regions, ring: Groups) -> dict[str, Any]:
@@ -171,9 +201,9 @@ class ObjectMeasurer:
             values |= {f"{name}_um2": surface[f"{name}_px"] * side**2 for name in columns.AREAS}
         return values
 
-    def _intensity(self, channel: NDArray[Any], regions: Regions, core: Groups, ring: Groups) -> dict[str, Any]:
-        channel = without_haze(channel, self.settings)
-        off = background_of(channel, self.settings)
+    def _intensity(
+        self, channel: NDArray[Any], off: float, regions: Regions, core: Groups, ring: Groups
+    ) -> dict[str, Any]:
         inside, around = intensities(channel, regions.groups), intensities(channel, ring)
         values = {
             "mean": inside.mean - off,

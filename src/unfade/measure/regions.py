@@ -34,18 +34,22 @@ class Groups:
 
 @dataclass(frozen=True)
 class Regions:
-    """Objects of one label image, ascending by id."""
+    """Objects of one label image, or of some rows of one, ascending by id."""
 
-    shape: tuple[int, int]
+    shape: tuple[int, int]  # of what is looked at
+    size: tuple[int, int]  # of the whole image
     id: NDArray[np.int32]  # (N,)
-    box: NDArray[np.int32]  # (N, 4) y0 x0 y1 x1, the end exclusive
+    box: NDArray[np.int32]  # (N, 4) y0 x0 y1 x1 in the whole image, the end exclusive
     groups: Groups
     place: NDArray[np.int32]  # (Y + 2, X + 2) number of the object from 1, 0 = background, with a frame of zeros
     moments: Floats  # (N, 6) area, sums of y, x, y², x² and yx, counted from the box's first pixel
 
     @classmethod
-    def of(cls, labels: LabelImage) -> Regions:
-        """Group the pixels of a label image `(Y, X)`; ids may start anywhere and skip."""
+    def of(cls, labels: LabelImage, top: int = 0, height_of_all: int | None = None) -> Regions:
+        """Group the pixels of a label image `(Y, X)`; ids may start anywhere and skip.
+
+        `labels` may be the rows from `top` on of a higher image; what is cut there is told wrongly.
+        """
         objects = Instances.of(labels)
         height, width = labels.shape
         runs = np.diff(objects.offset)
@@ -59,7 +63,9 @@ class Regions:
         flat = place.reshape(-1)
         flat[_padded(pixel, width)] = np.repeat(np.arange(1, len(count) + 1, dtype=np.int32), count)
         groups = Groups(pixel, np.cumsum(count) - count, count)
-        return cls((height, width), objects.id, objects.box, groups, place, moments)
+        size = (height if height_of_all is None else height_of_all, width)
+        box = objects.box + np.array([top, 0, top, 0], np.int32)
+        return cls((height, width), size, objects.id, box, groups, place, moments)
 
     def __len__(self) -> int:
         return len(self.id)
@@ -76,7 +82,7 @@ class Regions:
     def touches_border(self) -> NDArray[np.bool_]:
         """Whether an object reaches the edge of the image, `(N,)`."""
         y0, x0, y1, x1 = self.box.T
-        touching: NDArray[np.bool_] = (y0 == 0) | (x0 == 0) | (y1 == self.shape[0]) | (x1 == self.shape[1])
+        touching: NDArray[np.bool_] = (y0 == 0) | (x0 == 0) | (y1 == self.size[0]) | (x1 == self.size[1])
         return touching
 
     def ellipse(self) -> dict[str, Floats]:
