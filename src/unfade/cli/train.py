@@ -62,7 +62,7 @@ def train(
     chosen = TrainingSettings.parse(options.merged({**values, **top}, given))
 
     def say(step: int, total: int, terms: dict[str, float]) -> None:
-        parts = "  ".join(f"{name} {value:.4f}" for name, value in terms.items())
+        parts = "  ".join(f"{name} {value:.4f}" if value % 1 else f"{name} {value:g}" for name, value in terms.items())
         messages.print(f"step {step}/{total}  {parts}", soft_wrap=True)
 
     scores = api.train(data, out, chosen, None if as_json else say)

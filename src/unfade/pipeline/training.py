@@ -19,6 +19,7 @@ from unfade.errors import MissingInputError, OutputError, SettingsError, TruthEr
 from unfade.models.pretrained import IMAGENET, NONE, load_encoders, pretrained_encoders
 from unfade.ops.boxes import NUCLEUS
 from unfade.ops.device import Precision
+from unfade.ops.relabel import areas
 from unfade.pipeline.segmenting import found_in, open_engine, open_stage
 from unfade.pipeline.settings import PredictSettings
 from unfade.predict.diameter import zoom_for
@@ -57,6 +58,9 @@ class TrainingSettings(Settings):
 def train(folder: Path, out: Path, settings: TrainingSettings, progress: Progress | None = None) -> dict[str, float]:
     """Train a system on a data folder; weights, curves and checkpoints go to `out`. Gives the best validation scores.
 
+    `progress` is called with step, steps and losses, and once before the first step with counts of what there is to
+    learn from.
+
     Raises
     ------
     InputError, TruthError
@@ -76,8 +80,17 @@ def train(folder: Path, out: Path, settings: TrainingSettings, progress: Progres
     loop = Training(system, settings.train, out, start, card(system.name, system.settings.plain()))
     batches = open_sampler(settings, system, parts["train"])
     held = parts["val"] or parts["train"]
-
+    if progress is not None:
+        progress(0, settings.train.steps, counted(system, parts["train"]))
     return loop.run(batches, open_validation(settings, system, held), settings.metric or system.metric, progress)
+
+
+def counted(system: Any, stills: Sequence[Still]) -> dict[str, float]:
+    """How many frames and objects there are to learn from, and how many objects are too small to be targets."""
+    frames = [frame % NUCLEUS for still in stills for frame in still.labels]
+    found = {"frames": len(frames), "objects": sum(len(areas(frame)[0]) for frame in frames)}
+    small = sum(system.left_out(still.labels) for still in stills)
+    return {**found, "too small": small} if small else found
 
 
 def with_recipe(settings: TrainingSettings) -> TrainingSettings:

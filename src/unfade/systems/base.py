@@ -68,6 +68,10 @@ class System(ABC):
     def encode(self, labels: np.ndarray, image: np.ndarray) -> dict[str, np.ndarray]:
         """Targets of label images `(L, Y, X)` and their normalised image `(L, C, Y, X)`, by name, L first."""
 
+    def left_out(self, labels: np.ndarray) -> int:
+        """How many objects of label images `(L, Y, X)` are too small to learn from; they are no targets."""
+        return 0
+
     @abstractmethod
     def loss(self, outputs: Maps, targets: Maps) -> dict[str, Tensor]:
         """Named scalars; the engine sums them."""

@@ -107,6 +107,10 @@ class RegionSystem(System):
         """Labels without specks, distances to outlines and class ratio; see `instances.boxes.encode`."""
         return boxes.encode(labels, self.settings.least_px)
 
+    def left_out(self, labels: np.ndarray) -> int:
+        """Objects of fewer than `least_px` pixels, which make no box."""
+        return sum(boxes.without_specks(frame, self.settings.least_px)[1] for frame in labels)
+
     def loss(self, outputs: Maps, targets: Maps) -> dict[str, Tensor]:
         """Four terms of the boxes and one of the masks."""
         s = self.settings

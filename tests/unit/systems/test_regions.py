@@ -19,7 +19,7 @@ from unfade.ops.entropy import entropy
 from unfade.ops.tensorfile import read_tensors, write_tensors
 from unfade.pipeline.segmenting import open_members, open_system
 from unfade.pipeline.settings import PredictSettings, SystemSettings
-from unfade.pipeline.training import TrainingSettings, open_training
+from unfade.pipeline.training import TrainingSettings, counted, open_training
 from unfade.registry import load
 from unfade.systems.imperfect import Imperfect, ImperfectSettings
 from unfade.systems.regions import RegionSystem
@@ -232,3 +232,12 @@ def test_weights_of_coco_are_asked_for_by_trainings_alone(monkeypatch: pytest.Mo
     assert start is not None
     assert torch.equal(start["backbone.body.layer1.0.conv1.weight"], given["backbone.body.layer1.0.conv1.weight"])
     assert open_training(settings.changed(settings={**TINY}))[1] is None
+
+
+def test_a_training_tells_how_many_objects_are_too_small_to_learn_from() -> None:
+    truth = labels() % NUCLEUS
+    truth[1, 60, 60], truth[1, 2, 2:4] = 7, 8
+    still = Still("specks", np.zeros((2, 1, 64, 64), np.float32), truth, "train")
+    assert counted(shape_aware(least_px=2), [still]) == {"frames": 2, "objects": 5, "too small": 1}
+    assert counted(shape_aware(least_px=4), [still]) == {"frames": 2, "objects": 5, "too small": 2}
+    assert counted(shape_aware(least_px=1), [still]) == {"frames": 2, "objects": 5}
