@@ -86,6 +86,10 @@ class Rows:
         """An array in memory by its rows."""
         return image if isinstance(image, Rows) else cls(np.shape(image), partial(_lines, np.asarray(image)))
 
+    def plane(self, channel: int) -> Rows:
+        """One channel of a frame `(C, Y, X)`."""
+        return Rows(self.shape[1:], lambda first, stop: self.read(first, stop)[channel])
+
     def ranges(self, count: int) -> list[tuple[int, int]]:
         """Ranges of at most `count` rows that make up the image."""
         height = self.shape[-2]

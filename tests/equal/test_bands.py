@@ -12,8 +12,9 @@ import zarr
 
 from unfade.data import open_labels, open_movie
 from unfade.data.labelstore import LabelWriter
-from unfade.measure import MeasureSettings, ObjectMeasurer, intensity
+from unfade.measure import MeasureSettings, ObjectMeasurer
 from unfade.measure.intensity import percentile_of
+from unfade.ops import bands
 from unfade.records import Instances, Rows
 
 SHAPE = (150, 90)
@@ -23,8 +24,8 @@ TYPES = [np.uint8, np.int16, np.uint16, np.int32, np.float32, np.float64]
 @pytest.fixture
 def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bands of 16 rows."""
-    monkeypatch.setattr(intensity, "BAND_PX", 1)
-    monkeypatch.setattr(intensity, "LEAST_ROWS", 16)
+    monkeypatch.setattr(bands, "BAND_PX", 1)
+    monkeypatch.setattr(bands, "LEAST_ROWS", 16)
 
 
 def scene(seed: int, dtype: Any = np.uint16) -> tuple[np.ndarray, np.ndarray]:

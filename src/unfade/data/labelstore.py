@@ -19,7 +19,7 @@ from zarr.codecs import ZstdCodec
 
 from unfade.data.outputs import PART, guarded, move, remove, write_json
 from unfade.errors import OutputError, ShapeError
-from unfade.records import KINDS, Calibration, Kind, LabelImage
+from unfade.records import KINDS, Calibration, Kind, LabelImage, Rows
 
 TILE = 1024  # longest side of a chunk in pixels
 LEVEL = 1  # of zstd
@@ -69,8 +69,8 @@ class LabelWriter:
         """Frames that are written completely."""
         return frozenset(self._done)
 
-    def write(self, t: int, *labels: LabelImage) -> None:
-        """Write frame `t`: one label image `(Y, X)` for each kind, in the order of `kinds`.
+    def write(self, t: int, *labels: LabelImage | Rows) -> None:
+        """Write frame `t`: one label image `(Y, X)` for each kind, in the order of `kinds`; huge ones by rows.
 
         Raises
         ------
@@ -82,10 +82,10 @@ class LabelWriter:
         if not 0 <= t < self.shape[0] or len(labels) != len(self.kinds):
             raise ShapeError(f"Frame {t} with {len(labels)} label images does not fit {self.shape} of {self.kinds}.")
         for kind, image in zip(self.kinds, labels, strict=True):
-            if image.shape != self.shape[1:] or image.dtype.kind not in "iu":
-                raise ShapeError(f"Labels of frame {t} are {image.shape} {image.dtype}, not {self.shape[1:]} integers.")
+            if image.shape != self.shape[1:]:
+                raise ShapeError(f"Labels of frame {t} are {image.shape}, not {self.shape[1:]} integers.")
             with guarded(self.path):
-                self._arrays[kind][t] = np.asarray(image, np.int32)
+                _write(self._arrays[kind], t, Rows.of(image))
         self.written(t)
 
     @property
@@ -146,7 +146,7 @@ class LabelWriter:
         return done
 
 
-def write_frame(part: Path, t: int, image: LabelImage, kind: Kind = "nucleus") -> None:
+def write_frame(part: Path, t: int, image: LabelImage | Rows, kind: Kind = "nucleus") -> None:
     """Write frame `t` of the unfinished store of a `LabelWriter`; a frame's chunks are its own, so any process may.
 
     Raises
@@ -155,7 +155,16 @@ def write_frame(part: Path, t: int, image: LabelImage, kind: Kind = "nucleus") -
         If the disk is full or the like.
     """
     with guarded(part):
-        _opened(part, kind)[t] = np.asarray(image, np.int32)
+        _write(_opened(part, kind), t, Rows.of(image))
+
+
+def _write(array: zarr.Array[Any], t: int, image: Rows) -> None:
+    """Write a frame, one row of chunks after the other."""
+    for first, stop in image.ranges(array.chunks[1]):
+        part = image.read(first, stop)
+        if part.dtype.kind not in "iu":
+            raise ShapeError(f"Labels of frame {t} are {part.dtype}, not {image.shape} integers.")
+        array[t, first:stop] = np.asarray(part, np.int32)
 
 
 def _opened(part: Path, kind: Kind) -> zarr.Array[Any]:

@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 
 from unfade.measure.regions import Floats, Groups, Ints
 from unfade.measure.settings import MeasureSettings
+from unfade.ops.bands import rows_of
 from unfade.records import Rows
 
-BAND_PX = 1 << 22  # pixels of a huge frame that are worked on together
-LEAST_ROWS = 512  # of a band
 _ROUNDS = 6  # of taking haze off; each leaves at most haze / (1 - haze) of the error before
 
 
@@ -79,12 +78,6 @@ def _ranked(image: Rows, bands: list[tuple[int, int]], ranks: Ints) -> list[floa
     ]
     found: list[float] = restore(((bins << 16) + rests).astype(np.uint32)).astype(np.float64).tolist()
     return found
-
-
-def rows_of(shape: tuple[int, ...]) -> int:
-    """Rows of a frame `(…, Y, X)` that are worked on together: all where it is of usual size."""
-    height, width = shape[-2:]
-    return max(height, 1) if height * width <= BAND_PX else max(BAND_PX // width, LEAST_ROWS)
 
 
 def haze_reach(settings: MeasureSettings) -> int:

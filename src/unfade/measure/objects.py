@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from unfade.errors import ChannelError, ShapeError
 from unfade.measure import columns
-from unfade.measure.bands import Band, bands_of, checked
 from unfade.measure.bars import OUTLINE_PX, PLACE_PX, bars, ratio_bars
 from unfade.measure.intensity import background_of, haze_reach, intensities, light, without_haze
 from unfade.measure.regions import Groups, Regions
 from unfade.measure.rings import rings
 from unfade.measure.settings import MeasureSettings
+from unfade.ops.bands import Band, bands_of
 from unfade.records import Calibration, Image, Kind, LabelImage, Rows
 
 VERSION = 4  # rises when the same settings give other values
@@ -154,7 +154,7 @@ class ObjectMeasurer:
     def _band(self, t: int, band: Band, image: Rows, labels: Rows, offs: Sequence[float]) -> dict[str, NDArray[Any]]:
         """Values of the objects of a band, ascending by id; a frame of usual size is one band."""
         height = labels.shape[0]
-        regions = Regions.of(checked(labels.read(band.first, band.stop), t), band.first, height)
+        regions = Regions.of(_checked(labels.read(band.first, band.stop), t), band.first, height)
         count = len(regions)
         ring = rings(regions.place[1:-1, 1:-1], count, *self._ring) if self.kind == "nucleus" else _nothing(count)
         core = regions.core(self._inset) if self.kind == "nucleus" else regions.groups
@@ -220,6 +220,13 @@ class ObjectMeasurer:
         above, below = getattr(middle, part) - off, values[f"ring_{part}"]
         values["ratio"] = np.divide(above, below, out=np.full_like(above, np.nan), where=below > 0)
         return values
+
+
+def _checked(labels: NDArray[Any], t: int) -> NDArray[Any]:
+    """Labels of frame `t` as they are, if they are integers of 0 and above."""
+    if labels.dtype.kind not in "iu" or (labels.size and labels.min() < 0):
+        raise ShapeError(f"Labels of frame {t} must be integers of 0 and above, got {labels.dtype}.")
+    return labels
 
 
 def _nothing(count: int) -> Groups:

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from unfade.errors import ShapeError
 
 SMALL_IDS = 1 << 20  # up to this id a table with one entry per id beats sorting
+PIECE = 1 << 22  # pixels that are renamed together
 
 Ids = NDArray[np.int64]
 
@@ -138,10 +139,21 @@ def remap(labels: ArrayLike, old: ArrayLike, new: ArrayLike) -> NDArray[np.int32
         known = source <= top
         table = np.zeros(top + 1, np.int32)
         table[source[known]] = target[known]
-        renamed: NDArray[np.int32] = table[array]
-        return renamed
+        return _looked_up(table, array)
     place = np.minimum(np.searchsorted(source, array), len(source) - 1)
     return np.where(source[place] == array, target[place], np.int32(0))
+
+
+def _looked_up(table: NDArray[np.int32], array: NDArray[Any]) -> NDArray[np.int32]:
+    """`table[array]`, piece by piece, as every index is widened to 64 bits on the way."""
+    if array.size <= PIECE:
+        renamed: NDArray[np.int32] = table[array]
+        return renamed
+    out = np.empty(array.shape, np.int32)
+    flat, into = array.reshape(-1), out.reshape(-1)
+    for start in range(0, flat.size, PIECE):
+        into[start : start + PIECE] = table[flat[start : start + PIECE]]
+    return out
 
 
 def drop_small(labels: ArrayLike, min_area: float) -> NDArray[np.int32]:

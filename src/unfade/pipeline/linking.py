@@ -18,7 +18,7 @@ from unfade.link.cleanup import clean
 from unfade.ops.relabel import remap
 from unfade.pipeline.arrays import read_arrays, write_arrays
 from unfade.pipeline.segmenting import frame_path, read_instances
-from unfade.records import Calibration, Kind, LabelImage, Lineage
+from unfade.records import Calibration, Kind, LabelImage, Lineage, Rows
 from unfade.registry import load
 
 Progress = Callable[[str, int, int], None]
@@ -70,11 +70,11 @@ def seen_labels(folder: Path, count: int) -> Iterator[LabelImage]:
         yield read_instances(frame_path(folder, t)).labels()[-1]
 
 
-def seen_kinds(folder: Path, count: int, kinds: tuple[Kind, ...]) -> Iterator[tuple[LabelImage, ...]]:
-    """Flat label images of every kind of the segmented frames in order; a nucleus has the id of its cell."""
+def seen_kinds(folder: Path, count: int, kinds: tuple[Kind, ...]) -> Iterator[tuple[Rows, ...]]:
+    """Flat label images of every kind of the segmented frames in order, by rows; a nucleus has the id of its cell."""
     for t in range(count):
         found = read_instances(frame_path(folder, t))
-        yield tuple(found.labels(kind)[-1] for kind in kinds)
+        yield tuple(found.rows(found.shape[0] - 1, kind) for kind in kinds)
 
 
 def as_tracks(frames: Iterator[LabelImage], lineage: Lineage, count: int) -> Iterator[LabelImage]:
@@ -101,12 +101,18 @@ def write_track_labels(
 ) -> None:
     """Write label images whose values are track ids, complete or not at all.
 
-    `frames` gives one label image `(Y, X)` per frame, or one for each of several kinds that share their ids.
+    `frames` gives one label image `(Y, X)` per frame, or one for each of several kinds that share their ids; an image
+    may come by rows.
     """
     with label_store(path, shape, calibration, kinds) as writer:
         for t, (images, (old, new)) in enumerate(zip(frames, by_frame(lineage, shape[0]), strict=True)):
             each = images if isinstance(images, tuple) else (images,)
-            writer.write(t, *(remap(image, old, new) for image in each))
+            writer.write(t, *(renamed(Rows.of(image), old, new) for image in each))
+
+
+def renamed(labels: Rows, old: NDArray[np.int32], new: NDArray[np.int32]) -> Rows:
+    """A label image by rows in which the objects `old` are called `new`; others are left out."""
+    return Rows(labels.shape, lambda first, stop: remap(labels.read(first, stop), old, new))
 
 
 @contextmanager

@@ -50,10 +50,10 @@ def measured(folder: RunFolder, movie: Movie, stage: ObjectMeasurer, frames: Ite
     labels = [open_labels(folder.labels, kind) for kind in kinds]
     stages = [ObjectMeasurer(stage.settings, stage.channels, stage.calibration, kind) for kind in kinds]
     for t in frames:
-        nodes, image = order[bounds[t] : bounds[t + 1]], movie.frame(t)
+        nodes, image = order[bounds[t] : bounds[t + 1]], movie.rows(t)
         found = []
         for kind, of_kind, measure in zip(kinds, labels, stages, strict=True):
-            item = (t, image, of_kind.frame(t), *_doubts(folder, lineage, t, nodes, kind))
+            item = (t, image, of_kind.rows(t), *_doubts(folder, lineage, t, nodes, kind))
             state, rows = measure.push(measure.start(), item)
             found.append(Measured(rows, state.objects, state.empty_rings))
         rows = [row for one in found for row in one.rows]
@@ -77,7 +77,7 @@ def _measured_repaired(
         words = [ORIGINS[k] for k in made.origin[at]]
         origin = dict(zip(tracks, zip(words, made.age[at].tolist(), strict=True), strict=True))
         sure = dict(zip(tracks, made.sure[at].tolist(), strict=True))
-        state, rows = stage.push(stage.start(), (t, movie.frame(t), labels.frame(t), sure, doubt, origin))
+        state, rows = stage.push(stage.start(), (t, movie.rows(t), labels.rows(t), sure, doubt, origin))
         yield Measured(rows, state.objects, state.empty_rings)
 
 
@@ -148,7 +148,7 @@ def measure_labels(movie: Movie, labels: Labels, settings: MeasureSettings, prog
     stage = ObjectMeasurer(settings, tuple(enumerate(movie.channels)), movie.calibration, labels.kind)
     state, parts = stage.start(), [stage.empty_table()]
     for t in range(len(movie)):
-        state, rows = stage.push(state, (t, movie.frame(t), labels.frame(t), None))
+        state, rows = stage.push(state, (t, movie.rows(t), labels.rows(t), None))
         parts.extend(part for part in rows if len(part))
         if progress is not None:
             progress("measure", t + 1, len(movie))

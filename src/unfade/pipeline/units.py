@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from unfade.data import check_frame
 from unfade.data.labelstore import write_frame
 from unfade.data.outputs import remove
-from unfade.ops.relabel import remap
 from unfade.pipeline import measuring, segmenting
 from unfade.pipeline.folder import RunFolder, key_of
+from unfade.pipeline.linking import renamed
 from unfade.pipeline.opening import Model, open_known, open_model
 from unfade.pipeline.settings import RunSettings
 from unfade.predict.frames import FramePredictor
@@ -163,7 +163,7 @@ def name_range(unit: Names) -> int:
     """Label images of a range of frames with track ids, straight into the store; give the frame after the last."""
     for k, (label, track) in enumerate(zip(unit.labels, unit.tracks, strict=True)):
         found = segmenting.read_instances(segmenting.frame_path(unit.instances, unit.first + k))
-        write_frame(unit.store, unit.first + k, remap(found.labels()[-1], label, track))
+        write_frame(unit.store, unit.first + k, renamed(found.rows(found.shape[0] - 1), label, track))
     return unit.first + len(unit.labels)
 
 

@@ -1,4 +1,4 @@
-"""Huge frames in bands of rows, each with all rows that the values of its objects depend on."""
+"""Huge frames in bands of rows, each with all rows that its objects and what is looked at around them lie in."""
 
 from __future__ import annotations
 
@@ -7,17 +7,24 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from unfade.errors import ShapeError
-from unfade.measure.intensity import rows_of
 from unfade.records import Instances, Rows
+
+BAND_PX = 1 << 22  # pixels that are worked on together
+LEAST_ROWS = 512  # of a band
 
 
 class Band(NamedTuple):
-    """Rows of a frame, and the objects that are measured there."""
+    """Rows of a frame, and the objects that are dealt with there."""
 
     first: int
     stop: int
     own: NDArray[np.int32] | None  # their ids; None: all
+
+
+def rows_of(shape: tuple[int, ...]) -> int:
+    """Rows of a frame `(…, Y, X)` that are worked on together: all where it is of usual size."""
+    height, width = shape[-2:]
+    return max(height, 1) if height * width <= BAND_PX else max(BAND_PX // width, LEAST_ROWS)
 
 
 def bands_of(labels: Rows, reach: int) -> list[Band]:
@@ -54,16 +61,3 @@ def _extents(labels: Rows, cuts: list[tuple[int, int]]) -> tuple[NDArray[np.int3
     if len(ids) == 0:
         return ids.astype(np.int32), every[:, 1], every[:, 2]
     return ids.astype(np.int32), every[first, 1], np.maximum.reduceat(every[:, 2], first)
-
-
-def checked(labels: NDArray[Any], t: int) -> NDArray[Any]:
-    """Labels of frame `t` as they are, if they are integers of 0 and above.
-
-    Raises
-    ------
-    ShapeError
-        If they are not.
-    """
-    if labels.dtype.kind not in "iu" or (labels.size and labels.min() < 0):
-        raise ShapeError(f"Labels of frame {t} must be integers of 0 and above, got {labels.dtype}.")
-    return labels
