@@ -27,7 +27,6 @@ from unfade.pipeline.segmenting import found_in, open_engine, open_stage
 from unfade.pipeline.settings import PredictSettings
 from unfade.predict.diameter import zoom_for
 from unfade.predict.engine import Engine
-from unfade.predict.rollout import RolloutPredictor
 from unfade.records import Labels, Movie
 from unfade.registry import load
 from unfade.weights.catalogue import Weights, load_weights
@@ -94,8 +93,8 @@ def choose(weights: Weights, choice: tuple[Movie, Labels], scoring: ModuleType) 
 def segmented(weights: Weights, grouping: dict[str, float], movie: Movie, starter: Engine | None = None) -> Labels:
     """Labels of every frame of a movie of one channel."""
     engine = engine_of(weights, grouping)
-    if isinstance(engine, RolloutPredictor):
-        engine.starter = starter
+    if starter is not None:
+        engine.begin_with(starter)
     stage = open_stage(engine, movie, 0, zoom_for(DIAMETER_PX, engine.system.view))
     return Labels.of(np.stack([found.labels()[-1] for found in found_in(movie, stage)]))
 

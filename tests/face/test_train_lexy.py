@@ -71,6 +71,22 @@ def test_a_system_named_in_a_settings_file_is_the_one_that_is_trained(
     assert labels.code == 0, labels.err
 
 
+def test_a_run_may_start_from_another_system(unfade: Command, folder: Path, tmp_path: Path) -> None:
+    small = {"track-net": "width = 4\n[sampler]\nframes = 2\n", "lexy-unet": "width = 4\n"}
+    for name, text in small.items():
+        draw = 'preset = "narrow"\ndraw = "rollouts"\n' if name == "track-net" else 'preset = "narrow"\n'
+        file = settings(tmp_path / f"{name}.toml", f'system = "{name}"\n{draw}[settings]\n{text}')
+        assert unfade("train", "--data", folder, "-o", tmp_path / name, "--settings", file, *SHORT).code == 0
+    started = settings(
+        tmp_path / "run.toml", f'[predict.starter]\nname = "lexy-unet"\nweights = "{tmp_path / "lexy-unet"}"\n'
+    )
+    words = ("run", folder / "images" / "b.tif", "--axes", "TYX", "--diameter", 20, "--settings", started)
+    found = unfade(*words, "--system", "track-net", "--weights", tmp_path / "track-net", "-o", tmp_path / "run")
+    assert found.code == 0, found.err
+    wrong = unfade(*words, "--system", "lexy-unet", "--weights", tmp_path / "lexy-unet", "-o", tmp_path / "other")
+    assert "leave the starter out" in wrong.sentence()
+
+
 def test_encoders_do_not_start_at_random_unasked(
     unfade: Command, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

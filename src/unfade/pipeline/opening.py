@@ -39,6 +39,8 @@ def open_model(settings: RunSettings) -> Model:
     how = settings.predict.changed(diameter="auto", device=device_here(settings.predict.device))
     load("systems", settings.system.name)  # an unknown system is told before its weights are missed
     files = [find_weights(settings.system.name, name) for name in (settings.system.weights, *how.members)]
+    if how.starter is not None:
+        files.append(find_weights(how.starter.name, how.starter.weights))
     stamps = tuple((str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in files)
     return _model(_text(settings.system.plain()), _text(how.plain()), stamps)
 
@@ -52,7 +54,9 @@ def _model(system: str, predict: str, stamps: tuple[Any, ...]) -> Model:
     chosen, how = SystemSettings.parse(json.loads(system)), PredictSettings.parse(json.loads(predict))
     made, weights = segmenting.open_system(chosen)
     engine = segmenting.open_predictor(made, weights, how)
-    others = tuple(w.sha256 for w in segmenting.open_members(made, weights, how))
+    others: tuple[Any, ...] = tuple(w.sha256 for w in segmenting.open_members(made, weights, how))
+    if how.starter is not None:
+        others += (how.starter.plain(), segmenting.open_system(how.starter)[1].sha256)
     return Model(made, weights, engine, (chosen.name, made.settings.plain(), weights.sha256, *others))
 
 

@@ -58,11 +58,20 @@ def open_predictor(system: Any, weights: Weights, settings: PredictSettings) -> 
     """The network with its weights on the device, in the engine that suits what the system sees."""
     network = weights.into(system.network())
     engine = open_engine(system, network, settings)
+    if settings.starter is not None:
+        engine.begin_with(open_starter(settings.starter, settings)[0])
     if settings.uncertainty is not None:
         others = [engine.placed(w.into(system.network())) for w in open_members(system, weights, settings)]
         estimator = load("estimators", settings.uncertainty)(settings.estimator)
         engine.ask(estimator.members(engine.network, others, system.vectors))
     return engine
+
+
+def open_starter(chosen: SystemSettings, settings: PredictSettings) -> tuple[Engine, Weights]:
+    """The engine and the weights of the system that finds the objects of a first frame."""
+    system, weights = open_system(chosen)
+    plain = settings.changed(starter=None, uncertainty=None)
+    return open_predictor(system, weights, plain), weights
 
 
 def open_members(system: Any, weights: Weights, settings: PredictSettings) -> list[Weights]:

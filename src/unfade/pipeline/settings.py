@@ -44,6 +44,9 @@ class PredictSettings(Settings):
     )
     members: tuple[str, ...] = Field((), description="weights of the further members of an ensemble")
     estimator: EstimatorSettings = Field(EstimatorSettings(), description="how members are made")
+    starter: SystemSettings | None = Field(
+        None, description="system for single frames that gives a network fed with its own masks the first one"
+    )
 
 
 class RepairTable(RepairSettings):

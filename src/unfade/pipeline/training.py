@@ -88,7 +88,7 @@ def train(folder: Path, out: Path, settings: TrainingSettings, progress: Progres
 def counted(system: Any, stills: Sequence[Still]) -> dict[str, float]:
     """How many frames and objects there are to learn from, and how many objects are too small to be targets."""
     frames = [frame % NUCLEUS for still in stills for frame in still.labels]
-    found = {"frames": len(frames), "objects": sum(len(areas(frame)[0]) for frame in frames)}
+    found: dict[str, float] = {"frames": len(frames), "objects": sum(len(areas(frame)[0]) for frame in frames)}
     small = sum(system.left_out(still.labels) for still in stills)
     return {**found, "too small": small} if small else found
 

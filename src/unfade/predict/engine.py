@@ -101,6 +101,16 @@ class Engine(ABC):
         """
         raise SettingsError(f"{type(self.system).__name__} cannot tell its uncertainty by members; leave it out.")
 
+    def begin_with(self, starter: Engine) -> None:
+        """From now on let another engine find the objects of the first frame, as the first of the masks fed back.
+
+        Raises
+        ------
+        SettingsError
+            If this engine feeds no masks back.
+        """
+        raise SettingsError(f"{type(self.system).__name__} is not fed with its own masks; leave the starter out.")
+
     @abstractmethod
     def context(self, movie: Movie, t: int, channel: int) -> NDArray[Any]:
         """All that the network sees of a movie to find the objects of frame `t`: an array `(…, Y, X)`."""

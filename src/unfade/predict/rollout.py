@@ -43,13 +43,30 @@ class Memory:
 
 
 class RolloutPredictor(FramePredictor):
-    """Objects of each frame from the frame, the mask found in the one before and, where seen, a reference.
-
-    `starter` is an engine for single frames whose objects in the first frame are the first estimate.
-    """
+    """Objects of each frame from the frame, the mask found in the one before and, where seen, a reference."""
 
     system: Feeding
     starter: Engine | None = None
+
+    def begin_with(self, starter: Engine) -> None:
+        """Let an engine for single frames find the objects of the first frame, as the first estimate.
+
+        Raises
+        ------
+        SettingsError
+            If that engine needs other frames itself.
+        """
+        view = starter.system.view
+        if view.feedback or view.block > 1 or view.offsets != (0,):
+            raise SettingsError(f"{type(starter.system).__name__} needs more than the first frame to start with.")
+        self.starter = starter
+
+    def first_mask(self, image: NDArray[Any], zoom: float) -> Tensor | None:
+        """The mask that the starter finds in the first frame `(C, Y, X)`, each at the size its network is made for."""
+        if self.starter is None:
+            return None
+        wanted, own = (float(np.prod(view.diameter_px)) ** 0.5 for view in (self.starter.system.view, self.system.view))
+        return self.begun(self.starter.instances(image, zoom * wanted / own).labels()[0], zoom).previous
 
     def ask(self, members: Sequence[nn.Module]) -> None:
         """Members of a network that feeds itself would each need a past of their own.
@@ -139,9 +156,8 @@ class RolloutStage:
         """
         began = time.perf_counter()
         image = frame[self.channel : self.channel + 1]
-        starter = self.predictor.starter
-        if state.previous is None and starter is not None:
-            state.previous = self.predictor.begun(starter.instances(image, self.zoom).labels()[0], self.zoom).previous
+        if state.previous is None:
+            state.previous = self.predictor.first_mask(image, self.zoom)
         ends = self.ends
         if ends is None and self.predictor.system.view.normalise != "frame":
             state.levels = state.levels or sequence_levels(self.predictor.system.view.normalise)

@@ -16,6 +16,7 @@ from unfade.pipeline.settings import PredictSettings
 from unfade.predict.rollout import RolloutPredictor
 from unfade.records import Instances, Movie, View
 from unfade.systems.feedback import FeedbackSettings
+from unfade.systems.nuclei_unet import NucleiUNet, NucleiUNetSettings
 from unfade.systems.siam_net import SiamNet
 
 FRAMES = np.random.default_rng(0).integers(0, 1000, (6, 2, 16, 24)).astype(np.uint16)
@@ -96,16 +97,34 @@ def test_an_estimate_starts_the_movie() -> None:
 
 def test_a_single_frame_network_can_start_the_movie() -> None:
     class Starter:
+        class system:  # noqa: N801
+            view = View(diameter_px=(30.0, 60.0))
+
         def instances(self, image: np.ndarray, zoom: float = 1.0) -> Instances:
             assert np.array_equal(image, FRAMES[0, 1:])
+            own = run.system.view.diameter_px
+            assert zoom == pytest.approx((30 * 60 / (own[0] * own[1])) ** 0.5)
             labels = np.zeros(image.shape[1:], np.int32)
             labels[3, 3] = 1
             return Instances.of(labels)
 
     run, movie = engine(), Movie.of(FRAMES)
-    run.starter = Starter()  # type: ignore[assignment]
+    run.begin_with(Starter())  # type: ignore[arg-type]
     found = masks(list(found_in(movie, open_stage(run, movie, 1, 1.0))))
     assert [int(f.sum()) for f in found] == [2, 3, 4, 5, 6, 7]
+
+
+def test_a_starter_must_fit() -> None:
+    class Window:
+        class system:  # noqa: N801
+            view = View(offsets=(-1, 0, 1))
+
+    with pytest.raises(SettingsError, match="needs more than the first frame"):
+        engine().begin_with(Window())  # type: ignore[arg-type]
+    plain = NucleiUNet(NucleiUNetSettings(width=8))
+    single = open_engine(plain, plain.network(), PredictSettings(device="cpu"))
+    with pytest.raises(SettingsError, match="leave the starter out"):
+        single.begin_with(single)
 
 
 def test_tiles_give_what_one_pass_gives() -> None:
