@@ -63,7 +63,12 @@ def sequences(options: argparse.Namespace) -> list[tuple[Movie, np.ndarray]]:
         rng = np.random.default_rng((options.seed, n))
         drawn = draw_settings(rng, options.frames, options.size, (DIAMETER_PX, DIAMETER_PX))
         nuclei = drawn.nuclei.changed(residue=0.0, division_rate=0.0)
-        parts = {"course": course, "nuclei": nuclei, "deformation": motion(options.motion, drawn.deformation)}
+        parts = {
+            "course": course,
+            "nuclei": nuclei,
+            "bodies": drawn.bodies.changed(silent=0.0),  # a cell that was never seen cannot be lost
+            "deformation": motion(options.motion, drawn.deformation),
+        }
         made = TranslocationMovie(drawn.changed(**{k: v.plain() for k, v in parts.items()}), shapes).frames()
         out.append((Movie.of(made.image), made.nuclei))
     return out
