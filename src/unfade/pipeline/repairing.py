@@ -36,7 +36,7 @@ from unfade.repair.shapes import Outline
 from unfade.weights.catalogue import load_weights
 
 Progress = Callable[[str, int, int], None]
-VERSION = 1
+VERSION = 2
 ORIGINS = ("seen", "updated", "interpolated")
 USUAL_PX = 18.0  # diameter that motion is looked for at where none is known
 _TREATED = ("origin", "age", "sure", "seen_as")

@@ -66,6 +66,7 @@ class Joins:
     born: dict[int, int] = field(default_factory=dict)  # frame before which a cell was not, by cell
     mother: dict[int, int] = field(default_factory=dict)  # cell that divided, by track
     runs: dict[int, list[tuple[int, int]]] = field(default_factory=dict)  # (first frame, cell) by track
+    strays: dict[int, int] = field(default_factory=dict)  # cell by doubted track whose own cell is shown elsewhere
 
     def add(self, t: int, track: int, cell: int) -> None:
         """A trusted mask is one of this cell."""
@@ -83,6 +84,12 @@ class Joins:
             if runs:
                 out[track] = next((cell for first, cell in reversed(runs) if first <= t), runs[0][1])
         return out
+
+    def stray(self, track: int) -> int:
+        """Cell of a doubted track whose own cell another mask shows: the same in every frame, and no other's."""
+        if track not in self.strays:
+            self.strays[track], self.fresh = self.fresh, self.fresh + 1
+        return self.strays[track]
 
     def parents(self, pairs: NDArray[np.int32], births: Births) -> NDArray[np.int32]:
         """Pairs (child, parent) of cells, of the divisions that are believed."""
@@ -236,4 +243,4 @@ class BridgeBackward:
 def _both(left: Carried, right: Carried) -> Carried:
     """The two blended, the younger one weighing more."""
     outline = blended(left.outline, right.outline, left.age / (left.age + right.age))
-    return Carried(left.track, outline, min(left.age, right.age), max(left.confidence, right.confidence))
+    return Carried(left.track, outline, min(left.age, right.age), max(left.confidence, right.confidence), True)

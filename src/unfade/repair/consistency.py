@@ -27,6 +27,7 @@ RING_PX = 4  # width of the surroundings that a mask's contrast is taken against
 STABLE = 3  # frames that make a stretch of consistent masks believable
 LONGEST = 6  # frames beyond which a longer stretch is no better
 WITNESSES = 5  # tracks that must agree on the usual size of a nucleus
+MANY = 0.25  # share of the movie's tracks that they must be, for a signal that fades does so in many cells
 NESTED = 0.75  # share of the smaller mask inside the larger one
 SPREAD = 0.5  # standard deviation of the logarithm of the areas of a movie's nuclei
 UNUSUAL = 0.6  # the same, from which an area is doubted by itself
@@ -208,13 +209,15 @@ def _usual_area(nodes: Nodes, order: Ints, bounds: Ints, settings: RepairSetting
     """Usual area of a nucleus: that of the diameter given, or what tracks tell that lose a nucleus in a larger mask.
 
     Where a stable mask jumps to one that holds it whole, or back, the smaller one is the nucleus: a signal that fades
-    leaves the cell. None if too few tracks do so.
+    leaves the cell. None if too few tracks do so, by number or as a share of all that are long enough to: single cells
+    whose masks jump are mistakes of single cells.
     """
     if settings.diameter_px is not None:
         return float(np.pi / 4 * settings.diameter_px**2)
-    small = []
+    small, long = [], 0
     for a, b in pairwise(bounds):
         at = order[a:b]
+        long += len(at) > STABLE
         parts = _stretches(nodes, at, settings)
         for one, two in pairwise(parts):
             if not nodes.nested[at[two[0]]] >= NESTED:
@@ -222,7 +225,7 @@ def _usual_area(nodes: Nodes, order: Ints, bounds: Ints, settings: RepairSetting
             inner = min(one, two, key=lambda p: float(np.median(nodes.area[at[p]])))
             if len(inner) >= STABLE:
                 small.append(float(np.median(nodes.area[at[inner]])))
-    return float(np.median(small)) if len(small) >= WITNESSES else None
+    return float(np.median(small)) if len(small) >= max(WITNESSES, MANY * long) else None
 
 
 def _alike(before: Mask, now: Mask) -> float:

@@ -34,6 +34,7 @@ class Carried(NamedTuple):
     outline: Outline
     age: int  # frames since it was seen
     confidence: float
+    enclosed: bool = False  # seen before and after
 
     def older(self, outline: Outline, half_life: float) -> Carried:
         """The same nucleus one frame further."""

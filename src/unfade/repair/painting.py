@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +12,7 @@ from unfade.errors import ShapeError
 from unfade.records import LabelImage
 from unfade.repair.frames import Carried, SeenFrame
 from unfade.repair.settings import RepairSettings
-from unfade.repair.shapes import Mask, iou, masks, touched
+from unfade.repair.shapes import Mask, iou, masks, shared, touched
 
 VISIBLE = 0.5  # share of a carried mask that must be free, or another nucleus is there already
 COVERED = 0.5  # share of a carried mask under a doubted one that makes it an update of that one
@@ -55,11 +55,13 @@ def paint_printed(item: SeenFrame, carried: list[Carried]) -> Repaired:
 
 def paint_bridged(
     item: SeenFrame, carried: list[Carried], cell_of: Mapping[int, int], owner: Mapping[int, int],
-    settings: RepairSettings,
+    stray: Callable[[int], int], settings: RepairSettings,
 ) -> Repaired:  # fmt: skip
     """Trusted nuclei, then carried ones by falling confidence, then doubted ones that nothing speaks against.
 
-    `cell_of` are the cells of trusted tracks, `owner` those that doubted tracks would belong to.
+    `cell_of` are the cells of trusted tracks, `owner` those that doubted tracks would belong to; `stray` names a cell
+    for a doubted track whose own is shown elsewhere. Where the cell's own track has a mask elsewhere in the frame, that
+    mask is believed rather than what was carried.
     """
     found = masks(item.labels)
     canvas = np.zeros(item.labels.shape, np.int32)
@@ -70,20 +72,23 @@ def paint_bridged(
     doubted = {k: m for k, m in found.items() if k not in cell_of}
     left = np.where(np.isin(item.labels, list(doubted)), item.labels, 0) if doubted else np.zeros_like(item.labels)
     done: set[int] = set()
+    own = {owner.get(k, k): k for k in doubted}
     for c in sorted(carried, key=lambda c: (-c.confidence, c.track)):
         spot = c.outline.mask(_size(canvas))
         rival, origin = _rival(c, spot, left, doubted, item.doubt, settings)
         if rival and rival not in done and _put(canvas, doubted[rival], c.track):
             done.add(rival)
             objects.append(Treated(c.track, "seen", 0, 1.0 - item.doubt.get(rival, 0.0), rival))
-        elif not rival and _put(canvas, spot, c.track):
+        wanted = not rival and _wanted(c, spot, origin, doubted.get(own.get(c.track, 0)), settings)
+        if wanted and _put(canvas, spot, c.track):
             before = max(touched(spot, left).items(), key=lambda p: p[1], default=(0, 0))[0]
             objects.append(Treated(c.track, origin, c.age, c.confidence, before))
-    taken = {o.track for o in objects}
+    taken, area = {o.track for o in objects}, np.bincount(canvas.ravel())
     for track, mask in doubted.items():
         cell = owner.get(track, track)
-        if track in done or cell in taken or _shadowed(mask, canvas):
+        if track in done or _shadowed(mask, canvas, area):
             continue
+        cell = stray(track) if cell in taken else cell
         if _put(canvas, mask, cell):
             taken.add(cell)
             objects.append(Treated(cell, "seen", 0, 1.0 - item.doubt.get(track, 0.0), track))
@@ -103,14 +108,25 @@ def _rival(
         return best, "seen"
     widest = max(under, key=lambda k: (under[k], -k))
     covered = under[widest] >= COVERED * max(spot.area, 1)
-    if covered and 1 - c.confidence > settings.beta * doubt.get(widest, 0.0):
+    surer = settings.beta if c.enclosed else settings.alpha  # as in algorithm 1: of both sides, or of one
+    if covered and 1 - c.confidence > surer * doubt.get(widest, 0.0):
         return widest, "seen"
     return 0, "updated" if covered else "interpolated"
 
 
-def _shadowed(mask: Mask, canvas: LabelImage) -> bool:
-    """Whether a doubted mask is an object that stands repaired already."""
-    return sum(touched(mask, canvas).values()) > AROUND * mask.area
+def _wanted(c: Carried, spot: Mask, origin: str, own: Mask | None, settings: RepairSettings) -> bool:
+    """Whether a carried mask takes the place of a doubted one, or its cell is believably missed here."""
+    if origin == "updated":
+        return True
+    elsewhere = own is not None and not shared(spot, own)
+    return not elsewhere and (c.enclosed or c.age <= settings.max_alone)
+
+
+def _shadowed(mask: Mask, canvas: LabelImage, area: NDArray[np.int64]) -> bool:
+    """Whether a doubted mask is an object that stands repaired already, or lies around one; `area` by id."""
+    under = touched(mask, canvas)
+    around = any(n > COVERED * area[k] for k, n in under.items())
+    return around or sum(under.values()) > AROUND * mask.area
 
 
 def _put(canvas: LabelImage, mask: Mask, value: int, visible: float = VISIBLE) -> bool:

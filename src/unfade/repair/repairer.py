@@ -90,7 +90,7 @@ class Repairer:
         joins = self.backward.joins
         tracks = list(item.doubt)
         cells = {k: joins.cell[item.t, k] for k in tracks if (item.t, k) in joins.cell}
-        return paint_bridged(item, carried, cells, joins.owners(item.t, tracks), self.settings)
+        return paint_bridged(item, carried, cells, joins.owners(item.t, tracks), joins.stray, self.settings)
 
     def parents(self) -> NDArray[np.int32]:
         """Pairs (child, parent) of the repaired movie, those that are believed."""

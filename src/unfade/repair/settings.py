@@ -38,6 +38,9 @@ class RepairSettings(Settings):
     alpha: float = Field(0.7, gt=0, le=1, description="how much surer a single neighbour must be")
     beta: float = Field(0.85, gt=0, le=1, description="how much surer both neighbours must be")
     max_age: int = Field(24, ge=1, le=1000, description="frames that a mask is carried at most, on either side")
+    max_alone: int = Field(
+        3, ge=0, le=1000, description="the same where nothing shows the cell and no mask beyond encloses the gap"
+    )
     half_life: float = Field(16.0, gt=0, description="frames after which a carried mask is half as sure")
     jump: float = Field(1.5, gt=1, description="factor of area from one frame to the next that is not believed")
     join: float = Field(0.25, gt=0, le=1, description="IoU of a carried mask and one that appears that makes them one")

@@ -98,7 +98,7 @@ def test_a_cell_in_place_of_the_nucleus_is_updated():
 
 def test_confidence_falls_with_age():
     frames = [{1: (30, 60, 7)} if t < 4 else {} for t in range(12)]
-    _, _, out = repair(frames, half_life=4.0, max_age=6)
+    _, _, out = repair(frames, half_life=4.0, max_age=6, max_alone=24)
     sure = [frame.objects[0].confidence for frame in out[4:10]]
     assert sure == sorted(sure, reverse=True)
     assert sure[3] == pytest.approx(0.5, abs=0.03)
@@ -125,7 +125,7 @@ def test_what_reappears_where_it_was_carried_is_the_same_cell():
 
 def test_what_reappears_elsewhere_is_another_cell():
     frames = [{1: (30, 20, 6)} for _ in range(4)] + [{}] * 3 + [{1: (30, 90, 6)} for _ in range(4)]
-    _, _, out = repair(frames)
+    _, _, out = repair(frames, max_alone=24)
     assert {o.track for o in out[9].objects} == {1, 2}  # the old one is still carried
     assert out[9].labels[30, 90] == 2
 
@@ -165,6 +165,48 @@ def test_what_is_less_sure_than_the_doubted_mask_does_not_replace_it():
     _, labels, out = repair(frames, uncertainty=doubt, half_life=1.0)
     assert (out[12].labels == labels[12]).all()
     assert out[12].objects[0].origin == "seen"
+
+
+def test_one_side_must_be_surer_than_two():
+    """The carried mask has a doubt of 0.35 to 0.39, that in its place one of 0.5."""
+    shifted = [{1: (30, 66, 8)} for _ in range(3)]
+    frames = [{1: (30, 60, 7)} for _ in range(4)] + shifted
+    doubt = [{1: 0.35} for _ in range(4)] + [{1: 0.5} for _ in range(3)]
+    _, _, open_ended = repair(frames, uncertainty=doubt, half_life=100.0)
+    assert [frame.objects[0].origin for frame in open_ended] == ["seen"] * 7
+    _, _, enclosed = repair(frames + frames[:4], uncertainty=doubt + doubt[:4], half_life=100.0)
+    assert [frame.objects[0].origin for frame in enclosed] == ["seen"] * 4 + ["updated"] * 3 + ["seen"] * 4
+
+
+def test_what_nothing_shows_again_is_carried_for_a_short_time_only():
+    frames = [{1: (30, 20 + t, 6), 5: (30, 90, 6)} if t < 5 else {5: (30, 90, 6)} for t in range(12)]
+    _, _, out = repair(frames, Steady(0, 1))
+    assert [len(frame.objects) for frame in out] == [2] * 8 + [1] * 4
+    _, _, out = repair(frames, Steady(0, 1), max_alone=0)
+    assert [len(frame.objects) for frame in out] == [2] * 5 + [1] * 7
+
+
+def test_a_doubted_mask_elsewhere_is_believed_rather_than_what_was_carried():
+    """The cell moved on, its doubted mask with it; the flow did not see it."""
+    frames = [{1: (30, 30, 6)} for _ in range(5)] + [{1: (30, 50, 6)} for _ in range(2)]
+    doubt = [{1: 0.1} for _ in range(5)] + [{1: 0.9} for _ in range(2)]
+    _, labels, out = repair(frames, uncertainty=doubt)
+    for t in (5, 6):
+        assert origins(out)[t] == {1: ("seen", 0)}
+        assert (out[t].labels == labels[t]).all()
+
+
+def test_a_doubted_mask_is_not_lost_because_its_cell_is_shown_elsewhere():
+    """Track 1 goes over to a neighbour, track 9 goes on as the cell that was 1: both masks stay, under two names."""
+    first, second = (30, 30, 6), (30, 75, 6)
+    frames = [{1: first, 2: second} for _ in range(5)] + [{9: first, 1: second} for _ in range(3)]
+    doubt = [{} for _ in range(5)] + [{1: 0.9} for _ in range(3)]
+    _, labels, out = repair(frames, uncertainty=doubt, max_alone=0, max_age=1)
+    for t in range(5, 8):
+        assert ((out[t].labels > 0) == (labels[t] > 0)).all()
+        assert out[t].labels[30, 30] == 1
+        assert out[t].labels[30, 75] not in (0, 1)
+    assert len({int(out[t].labels[30, 75]) for t in (6, 7)}) == 1
 
 
 def test_trusted_masks_are_never_painted_over():

@@ -53,6 +53,24 @@ def test_many_tracks_tell_which_size_is_the_nucleus():
     assert (doubt[3:] > SETTINGS.limit).all()
 
 
+def test_single_tracks_that_jump_tell_nothing_of_the_others():
+    """Six of thirty nuclei fall to pieces that lie inside of them; the other nuclei are not doubted for that."""
+    frames = []
+    for t in range(12):
+        labels = np.zeros((200, 240), np.int32)
+        rows, columns = np.indices(labels.shape)
+        for k in range(30):
+            radius = 7 if k < 6 and t >= 8 else 13
+            labels[np.hypot(rows - 20 - 40 * (k // 6), columns - 20 - 40 * (k % 6)) < radius] = k + 1
+        frames.append((np.ones(labels.shape), labels, {}))
+    nodes = inspect(frames)
+    doubt = inconsistency(nodes, SETTINGS)
+    jump = nodes.track <= 6
+    assert (doubt[~jump] < 0.1).all()
+    assert (doubt[jump & (nodes.frame >= 8)] > SETTINGS.limit).all()
+    assert (doubt[jump & (nodes.frame < 8)] < SETTINGS.limit).all()
+
+
 def test_a_given_diameter_tells_it_too():
     doubt = inconsistency(movie([7] * 3 + [13] * 9), SETTINGS.changed(diameter_px=14))
     assert (doubt[:3] < SETTINGS.limit).all()
