@@ -10,12 +10,17 @@ import pandas as pd
 import pytest
 import zarr
 
+from unfade import api
 from unfade.data import open_labels, open_movie
 from unfade.data.labelstore import LabelWriter
 from unfade.measure import MeasureSettings, ObjectMeasurer
 from unfade.measure.intensity import percentile_of
 from unfade.ops import bands
+from unfade.pipeline.settings import RunSettings
 from unfade.records import Instances, Rows
+from unfade.report import pictures
+from unfade.report.content import Snapshot
+from unfade.testing.movies import tiny
 
 SHAPE = (150, 90)
 TYPES = [np.uint8, np.int16, np.uint16, np.int32, np.float32, np.float64]
@@ -40,6 +45,15 @@ def scene(seed: int, dtype: Any = np.uint16) -> tuple[np.ndarray, np.ndarray]:
     labels[20:100, 80:86] = 999
     image = rng.normal(100, 30, (2, *SHAPE)) + 50 * (labels > 0)
     return (image - 100 if dtype == np.int16 else image).astype(dtype), labels
+
+
+def store(path: Path, frames: np.ndarray, order: str = "tcyx") -> None:
+    """A movie `(T, C, Y, X)` as OME-Zarr."""
+    root = zarr.create_group(path)
+    kinds = {"t": "time", "c": "channel"}
+    axes = [{"name": n, "type": kinds.get(n, "space")} for n in order]
+    root.attrs["ome"] = {"version": "0.5", "multiscales": [{"axes": axes, "datasets": [{"path": "0"}]}]}
+    root.create_array("0", data=frames.transpose(["tcyx".index(n) for n in order]), chunks=(1, 1, 32, 32))
 
 
 def table(image: Any, labels: Any, how: dict[str, Any], kind: Any = "nucleus", repaired: bool = False) -> pd.DataFrame:
@@ -122,12 +136,7 @@ def test_labels_painted_by_rows_are_those_painted_at_once() -> None:
 @pytest.mark.parametrize("order", ["tcyx", "ctxy"])
 def test_rows_of_a_movie_and_of_labels_are_those_of_the_frame(tmp_path: Path, order: str) -> None:
     frames = np.stack([scene(t)[0] for t in (8, 9, 10)])
-    root = zarr.create_group(tmp_path / "m.zarr")
-    kinds = {"t": "time", "c": "channel"}
-    axes = [{"name": n, "type": kinds.get(n, "space")} for n in order]
-    root.attrs["ome"] = {"version": "0.5", "multiscales": [{"axes": axes, "datasets": [{"path": "0"}]}]}
-    turned = frames.transpose(["tcyx".index(n) for n in order])
-    root.create_array("0", data=turned, chunks=(1, 1, 32, 32))
+    store(tmp_path / "m.zarr", frames, order)
     movie = open_movie(tmp_path / "m.zarr").window(1, 3)
     assert np.array_equal(movie.rows(1).read(40, 71), frames[2][:, 40:71])
     assert movie.rows(1).shape == frames[2].shape
@@ -135,3 +144,33 @@ def test_rows_of_a_movie_and_of_labels_are_those_of_the_frame(tmp_path: Path, or
         for t in range(2):
             writer.write(t, scene(t)[1])
     assert np.array_equal(open_labels(tmp_path / "labels.ome.zarr").rows(1).read(3, 9), scene(1)[1][3:9])
+
+
+def test_sketches_for_the_page_by_rows_are_those_of_the_frame(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (image, _), labels = scene(11)
+    monkeypatch.setattr(pictures, "LONGEST_PX", 40)
+    monkeypatch.setattr(pictures._thinned, "__defaults__", (40, 0))
+    whole = pictures.sketch(Snapshot(2, image, labels))
+    request.getfixturevalue("narrow")
+    banded = pictures.sketch(Snapshot(2, Rows.of(image), Rows.of(labels)))
+    assert whole.small.shape == banded.small.shape == (37, 22)
+    assert np.allclose(whole.small, banded.small, rtol=1e-6)
+    assert banded._replace(small=whole.small) == whole
+    assert len(whole.outlines) == len(np.unique(labels)) - 1
+
+
+def test_a_run_in_bands_leaves_the_same_files(request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    frames = np.stack([np.tile(tiny().frame(t).image, (1, 2, 2)) for t in (0, 1)])
+    store(tmp_path / "m.zarr", frames)
+    settings = RunSettings.parse({"predict": {"diameter": 12.0}, "measure": {"background": "percentile"}})
+    api.run(tmp_path / "m.zarr", tmp_path / "whole", settings)
+    request.getfixturevalue("narrow")
+    api.run(tmp_path / "m.zarr", tmp_path / "banded", settings)
+    files = [p.relative_to(tmp_path / "whole") for p in (tmp_path / "whole").rglob("*") if p.is_file()]
+    assert len(files) > 15
+    different = [f for f in files if (tmp_path / "whole" / f).read_bytes() != (tmp_path / "banded" / f).read_bytes()]
+    assert {f.name for f in different} == {"manifest.json", "report.html"}  # these tell times
+    drawn = [(tmp_path / n / "report.html").read_text().partition("<svg")[2] for n in ("whole", "banded")]
+    assert drawn[0].count("<path") == drawn[1].count("<path") > 30

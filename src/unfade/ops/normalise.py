@@ -8,23 +8,33 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from unfade.ops.bands import rows_of
+from unfade.records import Rows
+
 LOW, HIGH = 1.0, 99.8  # percentiles that become 0 and 1
 CEILING = 3.0  # brighter pixels are cut here
 SAMPLES = 1 << 18  # pixels that percentiles are taken from; larger frames are thinned evenly
 
 
-def levels(image: NDArray[Any], low: float = LOW, high: float = HIGH) -> tuple[float, float]:
+def levels(image: NDArray[Any] | Rows, low: float = LOW, high: float = HIGH) -> tuple[float, float]:
     """Intensities at two percentiles of a whole frame `(Y, X)`; equal for a constant frame."""
     a, b = np.percentile(_thinned(image, SAMPLES), (low, high))
     return float(a), float(b)
 
 
-def _thinned(image: NDArray[Any], samples: int) -> NDArray[Any]:
+def _thinned(image: NDArray[Any] | Rows, samples: int) -> NDArray[Any]:
     """About `samples` evenly spread pixels of a frame, all of them where it has fewer."""
+    if isinstance(image, Rows):
+        step, width = _step(int(np.prod(image.shape)), samples), image.shape[-1]
+        bands = image.ranges(rows_of(image.shape))
+        return np.concatenate([image.read(y, end).ravel()[-y * width % step :: step] for y, end in bands])
     flat = np.asarray(image).ravel()
-    step = max(1, flat.size // samples)
-    step += step > 1 and step % 2 == 0  # odd steps do not lock onto columns of even frames
-    return flat[::step]
+    return flat[:: _step(flat.size, samples)]
+
+
+def _step(size: int, samples: int) -> int:
+    step = max(1, size // samples)
+    return step + (step > 1 and step % 2 == 0)  # odd steps do not lock onto columns of even frames
 
 
 def scaled(image: NDArray[Any], ends: tuple[float, float]) -> NDArray[np.float32]:

@@ -12,7 +12,7 @@ from unfade.records import Movie
 from unfade.report.attention import worth_a_look
 from unfade.report.content import ReportContent, Rescaling, Snapshot
 from unfade.report.page import write
-from unfade.report.pictures import cut, spread
+from unfade.report.pictures import cut, sketch, spread
 
 VERSION = 1
 SNAPSHOTS = 4
@@ -23,7 +23,8 @@ def report_into(folder: RunFolder, movie: Movie, channel: int, manifest: dict[st
     objects, tracks = read_summary(folder), pd.read_csv(folder.tracks)
     labels = final_labels(folder)
     ratios = tuple((column, name) for column, name in manifest["stages"]["measure"]["ratios"])
-    shots = [Snapshot(t, movie.frame(t, channel), labels.frame(t)) for t in spread(len(movie), SNAPSHOTS)]
+    shown = spread(len(movie), SNAPSHOTS)
+    shots = [sketch(Snapshot(t, movie.rows(t).plane(channel), labels.rows(t))) for t in shown]
     looks = worth_a_look(objects, tracks, len(movie), tuple(column for column, _ in ratios))
     write(
         folder.report,
@@ -39,7 +40,7 @@ def report_into(folder: RunFolder, movie: Movie, channel: int, manifest: dict[st
             snapshots=shots,
             snapshot_channel=movie.channels[channel],
             attention=looks,
-            crops=cut(looks, lambda t: movie.frame(t, channel), labels.frame),
+            crops=cut(looks, lambda t: movie.rows(t).plane(channel), labels.rows),
             rescaling=_rescaling(manifest),
             manifest=manifest,
             notes=tuple(manifest["notes"]),

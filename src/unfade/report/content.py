@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from unfade.errors import ShapeError
-from unfade.records import Calibration
+from unfade.records import Calibration, Rows
 
 OBJECT_COLUMNS = ("frame", "track")
 TRACK_COLUMNS = ("track", "first", "last", "frames")
@@ -23,8 +23,31 @@ class Snapshot(NamedTuple):
     """A frame to show: its index, one channel of it, and the objects whose outlines are drawn over it."""
 
     frame: int
-    image: NDArray[Any]  # (Y, X)
-    labels: NDArray[np.integer[Any]]  # (Y, X), track ids
+    image: NDArray[Any] | Rows  # (Y, X)
+    labels: NDArray[np.integer[Any]] | Rows  # (Y, X), track ids
+
+    @property
+    def shapes(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Shapes of both."""
+        return Rows.of(self.image).shape, Rows.of(self.labels).shape
+
+
+class Outline(NamedTuple):
+    """One object as a closed path in quarters of a pixel."""
+
+    track: int
+    path: str
+
+
+class Sketch(NamedTuple):
+    """What the page needs of a frame, whatever its size: a small image and outlines; see `pictures.sketch`."""
+
+    frame: int
+    height: int
+    width: int
+    small: NDArray[Any]  # (y, x)
+    ends: tuple[float, float]  # its own intensities for black and white
+    outlines: tuple[Outline, ...]
 
 
 class Crop(NamedTuple):
@@ -67,7 +90,7 @@ class ReportContent:
     tracks: pd.DataFrame
     source: str = ""
     ratios: tuple[tuple[str, str], ...] = ()
-    snapshots: Sequence[Snapshot] = ()
+    snapshots: Sequence[Snapshot | Sketch] = ()
     snapshot_channel: str = ""
     attention: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(ATTENTION_COLUMNS)))
     crops: Sequence[Crop | None] = ()
@@ -80,10 +103,13 @@ class ReportContent:
         _require("tracks", self.tracks, TRACK_COLUMNS)
         _require("attention", self.attention, ATTENTION_COLUMNS)
         for shot in self.snapshots:
-            if np.ndim(shot[1]) != 2 or np.shape(shot[1]) != np.shape(shot[2]):
+            if isinstance(shot, Sketch):
+                continue
+            image, labels = Snapshot(*shot).shapes
+            if len(image) != 2 or image != labels:
                 raise ShapeError(
                     f"Frame {shot[0]} of the report needs an image and labels of one shape (Y, X), "
-                    f"got {np.shape(shot[1])} and {np.shape(shot[2])}."
+                    f"got {image} and {labels}."
                 )
 
     def main_objects(self) -> pd.DataFrame:

@@ -25,8 +25,8 @@ import pandas as pd
 from unfade.errors import OutputError
 from unfade.report import charts
 from unfade.report.axes import Clock, clock
-from unfade.report.content import Crop, ReportContent, listed
-from unfade.report.pictures import QUARTER, contrast, crop, data_address, grey, outlines, picture
+from unfade.report.content import Crop, ReportContent, Sketch, Snapshot, listed
+from unfade.report.pictures import QUARTER, common, contrast, crop, data_address, grey, outlines, picture, sketch
 
 COLOURS = 6  # of outlines, repeated over the tracks
 TRACKS_LISTED = 20_000
@@ -98,7 +98,8 @@ def html(content: ReportContent) -> str:
     """The page as a text."""
     time = clock(content.shape[0], content.calibration)
     script, style = _part("page.js"), _part("page.css")
-    ends = contrast([shot[1] for shot in content.snapshots])
+    shots = [shot if isinstance(shot, Sketch) else sketch(Snapshot(*shot)) for shot in content.snapshots]
+    ends = common([shot.ends for shot in shots])
     counted, per_frame = charts.counts(content, time)
     single = content.shape[0] == 1
     return _template().render(
@@ -109,7 +110,7 @@ def html(content: ReportContent) -> str:
         time=time,
         facts=_facts(content, time),
         ends=ends,
-        pictures=[picture(shot, ends) for shot in content.snapshots],
+        pictures=[picture(shot, ends) for shot in shots],
         curves=[] if single else [charts.curves(content, c, title, time) for c, title in content.ratios],
         distributions=[charts.distribution(content, c, title) for c, title in content.ratios] if single else [],
         counts=counted,
@@ -196,7 +197,7 @@ def _heading(name: str) -> str:
 
 def _attention(content: ReportContent, time: Clock) -> list[AttentionRow]:
     table = content.attention
-    shots = {int(shot[0]): shot for shot in content.snapshots}
+    shots = {int(shot[0]): Snapshot(*shot) for shot in content.snapshots if not isinstance(shot, Sketch)}
     rows = []
     names = [name for name in table.columns if name not in HIDDEN]
     places = listed(table)
@@ -204,7 +205,7 @@ def _attention(content: ReportContent, time: Clock) -> list[AttentionRow]:
         given = content.crops[n] if n < len(content.crops) else None
         frame, track = int(record["frame"]), int(record["track"])
         if given is None and frame in shots and {"y_px", "x_px"} <= set(names):
-            given = _from_snapshot(shots[frame][1], shots[frame][2], record)
+            given = _from_snapshot(shots[frame].image, shots[frame].labels, record)
         cells = tuple(_cell(name, value, time) for name, value in zip(names, record.values(), strict=True))
         rows.append(AttentionRow(track, frame, str(record["reason"]), _thumbnail(given) if given else None, cells))
     return rows

@@ -13,8 +13,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from unfade.ops.bands import bands_of, rows_of
 from unfade.ops.normalise import levels
-from unfade.report.content import LISTED, Crop, Snapshot, listed
+from unfade.records import Rows
+from unfade.report.content import LISTED, Crop, Outline, Sketch, Snapshot, listed
 
 LONGEST_PX = 1280  # longer images are shown smaller by a whole factor; their outlines keep all detail
 CROP_PX = 48
@@ -23,14 +25,6 @@ EAST, SOUTH, WEST, NORTH = range(4)
 STEP = np.array([[1, 0], [0, 1], [-1, 0], [0, -1]])  # x, y of one edge of a pixel, clockwise around it
 
 Bytes = NDArray[np.uint8]
-
-
-@dataclass(frozen=True)
-class Outline:
-    """One object as a closed path in quarters of a pixel."""
-
-    track: int
-    path: str
 
 
 @dataclass(frozen=True)
@@ -54,22 +48,31 @@ def contrast(images: Sequence[NDArray[Any]]) -> tuple[float, float]:
 
     They are the lowest 0.5th and the highest 99.8th percentile of the images; pixels that are not finite are left out.
     """
-    ends = [levels(_finite(image), 0.5, 99.8) for image in images if image.size]
-    if not ends:
-        return 0.0, 1.0
-    return min(low for low, _ in ends), max(high for _, high in ends)
+    return common([levels(_finite(image), 0.5, 99.8) for image in images if image.size])
 
 
-def picture(shot: Snapshot, ends: tuple[float, float]) -> Picture:
-    """A snapshot with the intensities `ends` as black and white."""
-    height, width = shot.image.shape
-    return Picture(
-        frame=int(shot.frame),
-        width=width,
-        height=height,
-        png=data_address(grey(_thinned(shot.image, LONGEST_PX), ends)),
-        outlines=tuple(outlines(shot.labels)),
-    )
+def common(ends: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """The lowest and the highest of several intensities for black and white."""
+    return (min(low for low, _ in ends), max(high for _, high in ends)) if ends else (0.0, 1.0)
+
+
+def sketch(shot: Snapshot) -> Sketch:
+    """What the page needs of a snapshot; a huge one that comes by rows is never in memory as a whole."""
+    image = Rows.of(shot.image)
+    height, width = image.shape
+    if not isinstance(shot.image, Rows) or height <= rows_of(image.shape):
+        whole = image.read(0, height)
+        small, ends = _thinned(whole, LONGEST_PX), levels(_finite(whole), 0.5, 99.8)
+    else:
+        small, ends = _thinned_rows(image, LONGEST_PX), levels(image, 0.5, 99.8)
+    return Sketch(int(shot.frame), height, width, small, ends, tuple(outlines(shot.labels)))
+
+
+def picture(shot: Snapshot | Sketch, ends: tuple[float, float]) -> Picture:
+    """A frame with the intensities `ends` as black and white."""
+    known = shot if isinstance(shot, Sketch) else sketch(shot)
+    png = data_address(grey(known.small, ends))
+    return Picture(known.frame, known.width, known.height, png, known.outlines)
 
 
 def grey(image: NDArray[Any], ends: tuple[float, float]) -> Bytes:
@@ -100,18 +103,27 @@ def data_address(pixels: Bytes) -> str:
     return "data:image/png;base64," + base64.b64encode(png(pixels)).decode("ascii")
 
 
-def outlines(labels: NDArray[Any]) -> list[Outline]:
-    """The border of every object of a label image `(Y, X)`, ascending by id.
+def outlines(labels: NDArray[Any] | Rows) -> list[Outline]:
+    """The border of every object of a label image `(Y, X)`, ascending by id; a huge one is taken in bands.
 
     A path runs through the middles of the pixel edges between object and outside, a quarter of a pixel inside the
     object, so that touching neighbours keep two lines; points on straight stretches are left out. Holes and separate
     pieces are further loops of the same path; pixels that meet at a corner only are separate pieces.
     """
-    edges = _edges(np.asarray(labels))
+    image, found = Rows.of(labels), list[Outline]()
+    for band in bands_of(image, 1):
+        part = image.read(band.first, band.stop)
+        found += _outlines(part if band.own is None else np.where(np.isin(part, band.own), part, 0), band.first)
+    return sorted(found, key=lambda line: line.track)
+
+
+def _outlines(labels: NDArray[Any], top: int) -> list[Outline]:
+    """The same for the rows of an image from `top` on."""
+    edges = _edges(labels)
     if len(edges.owner) == 0:
         return []
     order, loop = _walk(edges.successor)
-    point = edges.middle[order]
+    point = edges.middle[order] + np.array([0, top * QUARTER])
     corner, loop = _corners(point, loop)
     point, owner = point[corner], edges.owner[order][corner]
     return _paths(point, loop, owner)
@@ -119,8 +131,8 @@ def outlines(labels: NDArray[Any]) -> list[Outline]:
 
 def cut(
     attention: pd.DataFrame,
-    image: Callable[[int], NDArray[Any]],
-    labels: Callable[[int], NDArray[Any]],
+    image: Callable[[int], NDArray[Any] | Rows],
+    labels: Callable[[int], NDArray[Any] | Rows],
     most: int = LISTED,
 ) -> tuple[Crop | None, ...]:
     """Thumbnails of the rows of the attention table that the page lists; each frame needed is read once.
@@ -142,15 +154,18 @@ def cut(
 
 
 def crop(
-    image: NDArray[Any], labels: NDArray[Any], track: int, place: tuple[float, float], side: int = CROP_PX
+    image: NDArray[Any] | Rows,
+    labels: NDArray[Any] | Rows,
+    track: int,
+    place: tuple[float, float],
+    side: int = CROP_PX,
 ) -> Crop | None:
     """A square of `side` pixels around `place` (y, x), moved inside the frame; None if the object is not in it."""
     height, width = image.shape
     top = int(np.clip(round(place[0]) - side // 2, 0, max(height - side, 0)))
     left = int(np.clip(round(place[1]) - side // 2, 0, max(width - side, 0)))
-    window = (slice(top, top + side), slice(left, left + side))
-    mask = labels[window] == track
-    return Crop(image[window].copy(), mask) if mask.any() else None
+    pixels, mask = (Rows.of(each).read(top, min(top + side, height))[:, left : left + side] for each in (image, labels))
+    return Crop(pixels.copy(), mask == track) if (mask == track).any() else None
 
 
 @dataclass(frozen=True)
@@ -233,9 +248,9 @@ def _paths(point: NDArray[np.int64], loop: NDArray[np.int64], owner: NDArray[Any
     return [Outline(track, "".join(pieces[track])) for track in sorted(pieces)]
 
 
-def _thinned(image: NDArray[Any], longest: int) -> NDArray[Any]:
-    """Means over squares of pixels, as large as it takes for the longest side."""
-    factor = -(-max(image.shape) // longest)
+def _thinned(image: NDArray[Any], longest: int = LONGEST_PX, factor: int = 0) -> NDArray[Any]:
+    """Means over squares of pixels, as large as it takes for the longest side where no factor is given."""
+    factor = factor or -(-max(image.shape) // longest)
     if factor <= 1:
         return image
     height, width = (max(side // factor, 1) * factor for side in image.shape)
@@ -243,6 +258,17 @@ def _thinned(image: NDArray[Any], longest: int) -> NDArray[Any]:
     squares = whole[:height, :width].reshape(height // factor, factor, width // factor, factor)
     means: NDArray[np.float32] = squares.mean(axis=(1, 3), dtype=np.float32)
     return means
+
+
+def _thinned_rows(image: Rows, longest: int) -> NDArray[Any]:
+    """The same of an image that is read by rows."""
+    factor = -(-max(image.shape) // longest)
+    step = max(rows_of(image.shape) // factor, 1) * factor
+    bands = [(first, stop) for first, stop in image.ranges(step) if stop - first >= factor]
+    parts = [
+        _thinned(image.read(first, stop)[: (stop - first) // factor * factor], factor=factor) for first, stop in bands
+    ]
+    return np.concatenate(parts)
 
 
 def _finite(image: NDArray[Any]) -> NDArray[Any]:
