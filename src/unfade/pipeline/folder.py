@@ -47,6 +47,11 @@ class RunFolder:
         return self.root / "labels.ome.zarr"
 
     @property
+    def overlapping(self) -> Path:
+        """Masks as runs, where some overlap; a label image gives a pixel to one of them."""
+        return self.root / "instances.zarr"
+
+    @property
     def objects(self) -> Path:
         """One row per object and frame; the CSV beside it has the same stem."""
         return self.root / "objects.parquet"

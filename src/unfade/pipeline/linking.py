@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from unfade.data.instancestore import overlapping, write_overlapping
 from unfade.data.labelstore import LabelWriter
 from unfade.data.outputs import PART, remove
 from unfade.link import LinkSettings
@@ -18,7 +19,7 @@ from unfade.link.cleanup import clean
 from unfade.ops.relabel import remap
 from unfade.pipeline.arrays import read_arrays, write_arrays
 from unfade.pipeline.segmenting import frame_path, read_instances
-from unfade.records import Calibration, Kind, LabelImage, Lineage, Rows
+from unfade.records import Calibration, Instances, Kind, LabelImage, Lineage, Rows
 from unfade.registry import load
 
 Progress = Callable[[str, int, int], None]
@@ -113,6 +114,35 @@ def write_track_labels(
 def renamed(labels: Rows, old: NDArray[np.int32], new: NDArray[np.int32]) -> Rows:
     """A label image by rows in which the objects `old` are called `new`; others are left out."""
     return Rows(labels.shape, lambda first, stop: remap(labels.read(first, stop), old, new))
+
+
+def write_if_overlapping(path: Path, folder: Path, lineage: Lineage, shape: tuple[int, int, int]) -> bool:
+    """Write the masks of all objects that have a track, if any two overlap; else there is no such file after it."""
+    if not any(overlapping(read_instances(frame_path(folder, t))) for t in range(shape[0])):
+        remove(path)
+        return False
+    found = (read_instances(frame_path(folder, t)) for t in range(shape[0]))
+    pairs = zip(found, by_frame(lineage, shape[0]), strict=True)
+    write_overlapping(path, (tracked(each, old, new) for each, (old, new) in pairs), shape)
+    return True
+
+
+def tracked(found: Instances, old: NDArray[np.int32], new: NDArray[np.int32]) -> Instances:
+    """The objects of the last frame of a block that have a track, called by it."""
+    order = np.argsort(old)
+    at = np.minimum(np.searchsorted(old[order], found.id), max(len(old) - 1, 0))
+    keep = np.flatnonzero((found.frame == found.shape[0] - 1) & np.isin(found.id, old))
+    counts = np.diff(found.offset)[keep]
+    rows = np.repeat(found.offset[keep] - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())
+    columns = {name: getattr(found, name)[keep] for name in ("kind", "box", "score", "u_total", "u_data", "u_model")}
+    return Instances(
+        shape=(1, *found.shape[1:]),
+        frame=np.zeros(len(keep), np.int32),
+        id=new[order][at[keep]] if len(old) else found.id[keep],
+        runs=found.runs[rows],
+        offset=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+        **columns,
+    )
 
 
 @contextmanager

@@ -206,7 +206,9 @@ def _stages(job: Job, unit: units.Run, ready: units.Prepared) -> None:
         lineage = linking.link_frames(frames, count, settings.link, job.progress)
         _write_labels(job, lineage)
         linking.write_lineage(folder.lineage, lineage)
-        return {"tracks": len(lineage.tracks()), "objects": len(lineage.frame)}
+        shape = (count, *movie.shape[2:])
+        overlap = linking.write_if_overlapping(folder.overlapping, folder.instances, lineage, shape)
+        return {"tracks": len(lineage.tracks()), "objects": len(lineage.frame), "overlapping": overlap}
 
     def repair() -> dict[str, Any]:
         return repairing.repair_into(folder, movie, job.channel, settings.repair, job.progress)
@@ -223,7 +225,8 @@ def _stages(job: Job, unit: units.Run, ready: units.Prepared) -> None:
     if settings.predict.uncertainty is not None:
         found.append(folder.uncertainty)
     job.stage("segment", seen, tuple(found), segment)
-    job.stage("link", linked, (folder.labels, folder.lineage), link)
+    masks = (folder.overlapping,) if job.manifest["stages"].get("link", {}).get("overlapping") else ()
+    job.stage("link", linked, (folder.labels, folder.lineage, *masks), link)
     if settings.repair.enabled:
         job.stage("repair", mended, (folder.repaired, folder.provenance), repair)
     elif folder.provenance.is_file():  # of an earlier run with repair

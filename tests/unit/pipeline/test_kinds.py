@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pandas as pd
 import pytest
 
 from unfade.data import open_labels
+from unfade.data.instancestore import overlapping, read_overlapping
 from unfade.data.zarr import label_kinds
 from unfade.instances.boxes import Regions, compartments, paint
 from unfade.link import LinkSettings
@@ -16,7 +18,7 @@ from unfade.measure import MeasureSettings
 from unfade.ops.boxes import NUCLEUS
 from unfade.pipeline import linking, measuring, segmenting
 from unfade.pipeline.folder import RunFolder
-from unfade.records import Calibration, Instances, Kind, Movie
+from unfade.records import Calibration, Instances, Kind, Lineage, Movie
 
 KINDS_OF: tuple[Kind, ...] = ("nucleus", "cell")
 
@@ -73,3 +75,39 @@ def test_both_are_measured_with_their_own_uncertainty(folder: RunFolder) -> None
     assert rows.loc[rows["kind"] == "cell", "ratio_channel_0"].isna().all()
     tracks = pd.read_csv(folder.tracks)
     assert tracks["track"].tolist() == [1, 2]
+
+
+def test_masks_that_overlap_are_kept_beside_the_labels(folder: RunFolder) -> None:
+    lineage = linking.read_lineage(folder.lineage)
+    assert not linking.write_if_overlapping(folder.overlapping, folder.instances, lineage, (3, 60, 80))
+    assert not folder.overlapping.exists()
+    plain = found(2)
+    runs, box = plain.runs.copy(), plain.box.copy()
+    runs[: plain.offset[1], 1] += 10  # the first cell reaches into the second
+    box[0, 3] += 10
+    wider = replace(plain, runs=runs, box=box)
+    segmenting.write_instances(segmenting.frame_path(folder.instances, 1), wider)
+    assert overlapping(wider)
+    assert linking.write_if_overlapping(folder.overlapping, folder.instances, lineage, (3, 60, 80))
+    stored = list(read_overlapping(folder.overlapping))
+    assert len(stored) == 3
+    assert np.array_equal(stored[1].runs, wider.runs)
+    assert stored[1].id.tolist() == [int(lineage.track[lineage.frame == 1][n - 1]) for n in wider.id]
+    assert not linking.write_if_overlapping(folder.overlapping, folder.instances, only(lineage, 0), (1, 60, 80))
+    assert not folder.overlapping.exists()
+
+
+def test_objects_without_a_track_are_left_out(folder: RunFolder) -> None:
+    whole = found(0)
+    some = linking.tracked(whole, np.array([2, 9], np.int32), np.array([5, 6], np.int32))
+    assert set(some.id.tolist()) == {5}
+    kept = np.flatnonzero(whole.id == 2)
+    assert np.array_equal(some.mask(0), whole.mask(int(kept[0])))
+    assert len(linking.tracked(whole, np.zeros(0, np.int32), np.zeros(0, np.int32))) == 0
+
+
+def only(lineage: Lineage, t: int) -> Lineage:
+    """The objects of one frame."""
+    here = lineage.frame == t
+    columns = {name: getattr(lineage, name)[here] for name in ("frame", "label", "track", "confidence")}
+    return Lineage(**columns, parents=lineage.parents)
