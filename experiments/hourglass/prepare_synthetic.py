@@ -1,6 +1,6 @@
 """Synthetic movies of dividing nuclei with exact tracks as a training folder for `unfade train --system hourglass`.
 
-usage: python experiments/hourglass/prepare_synthetic.py FOLDER [--movies 40 6 6] [--frames 16] [--seed 0]
+usage: python experiments/hourglass/prepare_synthetic.py FOLDER [--movies 32 4 4] [--frames 8 8 16] [--seed 0]
 
 FOLDER gets `images/`, `masks/` (values are track ids) and `split.csv`; fields from sparse to crowded, sharp to blurred,
 bright to noisy. Seeds of the three parts never meet.
@@ -51,19 +51,20 @@ def settings(seed: int, frames: int, side: int) -> CellMovieSettings:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--movies", type=int, nargs=3, default=(40, 4, 6), help="of parts train, val, test")
-    parser.add_argument("--frames", type=int, default=16)
+    parser.add_argument("--movies", type=int, nargs=3, default=(32, 4, 4), help="of parts train, val, test")
+    parser.add_argument("--frames", type=int, nargs=3, default=(8, 8, 16), help="of a movie of these parts")
     parser.add_argument("--side", type=int, default=256)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     for name in ("images", "masks"):
         (options.folder / name).mkdir(parents=True, exist_ok=True)
     lines = ["file,group,part"]
-    for place, (part, count) in enumerate(zip(("train", "val", "test"), options.movies, strict=True)):
+    parts = zip(("train", "val", "test"), options.movies, options.frames, strict=True)
+    for place, (part, count, length) in enumerate(parts):
         for number in range(count):
-            movie = CellMovie(settings(options.seed + 1000 * place + number, options.frames, options.side))
+            movie = CellMovie(settings(options.seed + 1000 * place + number, length, options.side))
             name = f"{part}-{number:03d}.tif"
-            frames = [movie.frame(t) for t in range(options.frames)]
+            frames = [movie.frame(t) for t in range(length)]
             image = np.stack([frame.image[0] for frame in frames])
             labels = np.stack([frame.nuclei for frame in frames]).astype(np.uint16)
             tifffile.imwrite(options.folder / "images" / name, image, compression="zlib")
