@@ -154,6 +154,11 @@ class Movie:
         image = self.read(t)
         return image if channel is None else image[channel]
 
+    @property
+    def by_rows(self) -> bool:
+        """Whether its file gives some rows of a frame for less than the whole frame."""
+        return getattr(self.read, "rows", None) is not None
+
     def rows(self, t: int) -> Rows:
         """Frame `t`, `(C, Y, X)`, by ranges of rows."""
         return _rows(self.read, t, self.shape[1:])

@@ -21,10 +21,14 @@ from unfade.data import open_labels
 from unfade.data.positions import list_positions
 from unfade.data.table import read_table
 from unfade.data.tiff_writer import write_ome_tiff
+from unfade.pipeline import segmenting
 from unfade.pipeline.batch import run_batch
+from unfade.pipeline.opening import open_model
 from unfade.pipeline.running import Way
 from unfade.pipeline.settings import RunSettings
+from unfade.predict import stitched
 from unfade.records import Movie
+from unfade.scale.pool import Here
 from unfade.testing.movies import tiny
 
 GIVEN = ("--diameter", 12)
@@ -208,24 +212,67 @@ def test_local_workers_through_the_command_line(unfade: Command, movie: Path, fi
     assert "goes with --dask slurm" in unfade("run", movie, "-o", tmp_path / "x", "--dask-config", movie).sentence()
 
 
-def test_huge_frames_are_parts_for_workers_too(movie: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from unfade.predict import stitched
-    from unfade.scale.pool import Here
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Frames of usual size are taken as huge ones are."""
+    for name, value in {"WHOLE_PX": 40 * 40, "CORE_PX": 64, "GRID_PX": 16, "OBJECTS": 1.0}.items():
+        monkeypatch.setattr(stitched, name, value)
 
-    monkeypatch.setattr(stitched, "WHOLE_PX", 40 * 40)
-    monkeypatch.setattr(stitched, "CORE_PX", 64)
-    monkeypatch.setattr(stitched, "GRID_PX", 16)
-    monkeypatch.setattr(stitched, "OBJECTS", 1.0)
+
+def tiles_of(movie: Path) -> int:
+    opened, model = api.open_movie(movie), open_model(SETTINGS)
+    zoom = segmenting.find_diameter(model.engine, opened, 0, SETTINGS.predict).zoom
+    return len(stitched.parts_of(opened.shape[2:], model.system.view, zoom))
+
+
+def test_huge_frames_are_parts_for_workers_too(movie: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small_parts(monkeypatch)
     wide = np.stack([np.tile(tiny().frame(t).image, (1, 3, 4)) for t in (0, 1)])
     write_ome_tiff(tmp_path / "wide.ome.tif", Movie.of(wide, ("marker", "reporter")))
-    api.run(tmp_path / "wide.ome.tif", tmp_path / "a", SETTINGS)
+    segment_whole(tmp_path / "wide.ome.tif", tmp_path / "whole")
     tiles: list[int] = []
 
     def count(stage: str, done: int, total: int) -> None:
         tiles.extend([total] if stage == "tiles" else [])
 
-    api.run(tmp_path / "wide.ome.tif", tmp_path / "b", SETTINGS, count, Way(pool=Here()))
-    assert tiles
-    assert tiles[0] >= 8
+    api.run(tmp_path / "wide.ome.tif", tmp_path / "a", SETTINGS, count)
+    assert tiles[0] >= 16
+    api.run(tmp_path / "wide.ome.tif", tmp_path / "b", SETTINGS, None, Way(pool=Here()))
     assert contents(tmp_path / "a") == contents(tmp_path / "b")
     assert len(read_table(tmp_path / "a" / "objects.csv").rows) > 60
+    for t in ("000000.npz", "000001.npz"):
+        assert (tmp_path / "a" / ".unfade" / "instances" / t).read_bytes() == (tmp_path / "whole" / t).read_bytes()
+
+
+def segment_whole(movie: Path, folder: Path) -> None:
+    """Objects of huge frames that were handed over as a whole, as a session gets them."""
+    opened, engine = api.open_movie(movie), open_model(SETTINGS).engine
+    zoom = segmenting.find_diameter(engine, opened, 0, SETTINGS.predict).zoom
+    segmenting.segment_into(folder, opened, segmenting.open_stage(engine, opened, 0, zoom), "key")
+
+
+def test_parts_of_a_huge_frame_that_were_found_before_a_kill_are_kept(
+    movie: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_parts(monkeypatch)
+    wide = np.tile(tiny().frame(0).image, (1, 3, 4))[None]
+    write_ome_tiff(tmp_path / "wide.ome.tif", Movie.of(wide, ("marker", "reporter")))
+    api.run(tmp_path / "wide.ome.tif", tmp_path / "a", SETTINGS)
+    parts = tmp_path / "b" / ".unfade" / "instances" / "parts"
+
+    class Kill(BaseException):
+        pass
+
+    def die(stage: str, done: int, total: int) -> None:
+        if stage == "tiles" and done == 5:
+            raise Kill
+
+    with pytest.raises(Kill):
+        api.run(tmp_path / "wide.ome.tif", tmp_path / "b", SETTINGS, die)
+    assert len(list(parts.iterdir())) == 5
+    found: list[Path] = []
+    write = segmenting.write_instances
+    monkeypatch.setattr(segmenting, "write_instances", lambda path, what: (found.append(path), write(path, what)))
+    api.run(tmp_path / "wide.ome.tif", tmp_path / "b", SETTINGS)
+    assert len([p for p in found if p.parent == parts]) == tiles_of(tmp_path / "wide.ome.tif") - 5
+    assert contents(tmp_path / "a") == contents(tmp_path / "b")
+    assert list(parts.iterdir()) == []

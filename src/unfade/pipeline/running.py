@@ -240,7 +240,8 @@ def _stages(job: Job, unit: units.Run, ready: units.Prepared) -> None:
 
 def _segment(job: Job, unit: units.Run, ready: units.Prepared, key: str) -> float:
     """Objects of all frames; give the seconds spent in the network."""
-    folder, pool = job.folder.instances, job.way.pool
+    folder = job.folder.instances
+    pool = job.way.pool or (Here() if ready.parts > 1 else None)  # parts of a huge frame are kept as they are found
     if pool is None:
         stage = segmenting.open_stage(open_model(unit.settings).engine, job.movie, job.channel, unit.zoom)
         segmenting.segment_into(folder, job.movie, stage, key, job.progress)
@@ -250,13 +251,12 @@ def _segment(job: Job, unit: units.Run, ready: units.Prepared, key: str) -> floa
     if ready.parts > 1:
         frames = [t for first, stop in gaps for t in range(first, stop)]
         tiles = [units.Tile(unit, t, k) for t in frames for k in range(ready.parts)]
-        _follow(job, "tiles", pool.map(units.find_tile, tiles), len(tiles))
+        spent = _follow(job, "tiles", pool.map(units.find_tile, tiles), len(tiles))
         joins = [units.Range(unit, t, t + 1) for t in frames]
         _follow(job, "segment", pool.map(units.join_tiles, joins), len(joins))
-        return 0.0
+        return float(sum(spent))
     work = [units.Range(unit, *pair) for pair in units.ranges(gaps, pool.workers, ready.memory)]
-    seconds: list[float] = _follow(job, "segment", pool.map(units.segment_range, work), len(work))
-    return sum(seconds)
+    return float(sum(_follow(job, "segment", pool.map(units.segment_range, work), len(work))))
 
 
 def _follow(job: Job, name: str, results: Iterator[Any], total: int) -> list[Any]:

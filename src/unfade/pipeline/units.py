@@ -5,6 +5,7 @@ A unit may be done twice, when a worker died: it writes the same files again.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -22,9 +23,9 @@ from unfade.pipeline.folder import RunFolder, key_of
 from unfade.pipeline.linking import renamed
 from unfade.pipeline.opening import Model, open_known, open_model
 from unfade.pipeline.settings import RunSettings
-from unfade.predict.frames import FramePredictor
+from unfade.predict.engine import Ends
 from unfade.predict.stitched import Part, find_part, joined, parts_of
-from unfade.records import Instances, Movie
+from unfade.records import Image, Instances, Movie, Rows
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def prepare(item: tuple[Run, dict[str, Any]]) -> Prepared:
     zoom = float(diameter["zoom"])
     stage = segmenting.open_stage(model.engine, movie, run.channel, zoom)
     size = (movie.shape[2], movie.shape[3])
-    alone = isinstance(model.engine, FramePredictor) and stage.memory == 0 and settings.predict.uncertainty is None
+    alone = segmenting.engine_for(model.system.view) == "frames" and settings.predict.uncertainty is None
     return Prepared(
         system=model.system.settings.plain(),
         weights=(model.weights.name, model.weights.sha256),
@@ -123,18 +124,47 @@ def segment_range(unit: Range) -> float:
     return stage.seconds
 
 
-def find_tile(unit: Tile) -> None:
-    """Objects of one part of a huge frame, in a file of their own."""
+def find_tile(unit: Tile) -> float:
+    """Objects of one part of a huge frame, in a file of their own; give the seconds it took."""
     run = unit.run
     path = _tile_path(run, unit.frame, unit.part)
     if path.is_file():
-        return
+        return 0.0
+    began = time.perf_counter()
     engine: Any = open_model(run.settings).engine
-    frame = run.movie().frame(unit.frame)[run.channel : run.channel + 1]
-    check_frame(frame, unit.frame)
-    ends = engine.frame_ends(frame, run.zoom)
-    part = _parts(unit)[unit.part]
-    segmenting.write_instances(path, find_part(frame, part, partial(engine.piece, zoom=run.zoom, ends=ends)))
+    image, ends = _huge(unit, engine)
+    found = find_part(image, _parts(unit)[unit.part], partial(_checked_piece, engine, run.zoom, ends, unit.frame))
+    segmenting.write_instances(path, found)
+    return time.perf_counter() - began
+
+
+def _checked_piece(engine: Any, zoom: float, ends: Ends, t: int, image: Image) -> Instances:
+    found: Instances = engine.piece(check_frame(image, t), zoom, ends)
+    return found
+
+
+_HELD: dict[str, tuple[Rows, Ends]] = {}  # the huge frame whose parts are being found
+
+
+def _huge(unit: Tile, engine: Any) -> tuple[Rows, Ends]:
+    """The channel to segment of a frame, `(1, Y, X)`, and what becomes 0 and 1 of it; the last one is kept."""
+    run, movie = unit.run, unit.run.movie()
+    key = key_of(run.source, run.source.stat().st_mtime_ns, run.settings.input.read.plain(), run.channel, run.zoom)
+    key = f"{key} {unit.frame}"
+    if key not in _HELD:
+        forget()
+        if movie.by_rows:
+            plane = movie.rows(unit.frame).plane(run.channel)
+            image = Rows((1, *plane.shape), lambda first, stop: plane.read(first, stop)[None])
+        else:
+            image = Rows.of(movie.frame(unit.frame, run.channel)[None].copy())
+        _HELD[key] = image, engine.frame_ends(image, run.zoom)
+    return _HELD[key]
+
+
+def forget() -> None:
+    """Drop the huge frame that is kept."""
+    _HELD.clear()
 
 
 def join_tiles(unit: Range) -> None:
@@ -148,6 +178,7 @@ def join_tiles(unit: Range) -> None:
             segmenting.write_instances(target, joined(found, parts, unit.run.movie().shape[2:]))
         for path in paths:
             remove(path)
+    forget()
 
 
 def _parts(unit: Tile) -> list[Part]:

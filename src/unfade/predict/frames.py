@@ -16,9 +16,11 @@ from unfade.ops.device import autocast
 from unfade.ops.normalise import levels, scaled
 from unfade.predict.doubt import joined, with_uncertainty
 from unfade.predict.engine import Ends, Engine, Stage
-from unfade.predict.stitched import find_stitched, parts_of, strips
+from unfade.predict.stitched import find_stitched, parts_of
 from unfade.predict.tiled import predict_tiled
-from unfade.records import Instances, Movie
+from unfade.records import Instances, Movie, Rows
+
+STRIP_ROWS = 2048  # of a large frame that are made smaller together
 
 
 class FramePredictor(Engine):
@@ -82,11 +84,12 @@ class FramePredictor(Engine):
         known = self.frame_ends(image, zoom) if ends is None else ends
         return find_stitched(image, parts, lambda part: self.piece(part, zoom, known))
 
-    def frame_ends(self, image: NDArray[Any], zoom: float) -> Ends:
-        """Intensities of a whole large frame that become 0 and 1, read strip by strip where it is seen smaller."""
+    def frame_ends(self, image: NDArray[Any] | Rows, zoom: float) -> Ends:
+        """Intensities of a whole large frame `(C, Y, X)` that become 0 and 1, read by rows."""
+        rows = Rows.of(image)
         if zoom >= 1:
-            return self.ends(image)
-        seen = [self._seen(strip, zoom) for strip in strips(image)]
+            return [levels(rows.plane(channel)) for channel in range(rows.shape[0])]
+        seen = [self._seen(rows.read(*strip), zoom) for strip in rows.ranges(STRIP_ROWS)]
         return self.ends(np.concatenate(seen, axis=1))
 
     def piece(self, image: NDArray[Any], zoom: float, ends: Ends | None) -> Instances:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unfade.ops.overlap import contingency_of_instances
-from unfade.records import Instances, View
+from unfade.records import Instances, Rows, View
 
 WHOLE_PX = 4096 * 4096  # frames up to this many pixels, as the network sees them, are taken in one piece
 CORE_PX = 3072  # longest side of a core as the network sees it
@@ -65,21 +65,17 @@ def _cuts(length: int, side: int) -> list[tuple[int, int]]:
     return [(a, b) for a, b in pairwise(starts) if b > a]
 
 
-def strips(image: NDArray[Any], rows: int = 2048) -> list[NDArray[Any]]:
-    """A frame `(C, Y, X)` as pieces of at most `rows` rows."""
-    return [image[:, y : y + rows] for y in range(0, image.shape[1], rows)]
-
-
 def find_stitched(image: NDArray[Any], parts: Sequence[Part], find: Callable[[NDArray[Any]], Instances]) -> Instances:
     """Objects of a frame `(C, Y, X)`, part after part; `find` gives those of a piece `(C, y, x)`."""
     return joined([find_part(image, part, find) for part in parts], parts, image.shape[-2:])
 
 
-def find_part(image: NDArray[Any], part: Part, find: Callable[[NDArray[Any]], Instances]) -> Instances:
+def find_part(image: NDArray[Any] | Rows, part: Part, find: Callable[[NDArray[Any]], Instances]) -> Instances:
     """Objects of one part, placed in the frame `(C, Y, X)`; those that a cut edge may have shortened are left out."""
     y0, x0, y1, x1 = part.seen
     height, width = image.shape[-2:]
-    found = placed(find(np.ascontiguousarray(image[:, y0:y1, x0:x1])), (y0, x0), (height, width))
+    piece = np.ascontiguousarray(Rows.of(image).read(y0, y1)[..., x0:x1])
+    found = placed(find(piece), (y0, x0), (height, width))
     top, left, bottom, right = found.box.T
     cut = ((top == y0) & (y0 > 0)) | ((left == x0) & (x0 > 0))
     cut |= ((bottom == y1) & (y1 < height)) | ((right == x1) & (x1 < width))
