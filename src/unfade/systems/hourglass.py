@@ -2,8 +2,9 @@
 
 A stacked recurrent hourglass gives every pixel of a sequence a direction, the same for an object in all frames and at
 right angles to those of its neighbours. The last two frames are clustered together, which tells what moved where;
-linker `pairs` joins the pairs to tracks. Presets named after data of the Cell Tracking Challenge are table 1; `small`
-and those that end in `-small` are for CPUs.
+linker `pairs` joins the pairs to tracks. Presets named after data of the Cell Tracking Challenge are table 1; `default`
+and those that end in `-small` are for CPUs. `objective = "softmax"` is the paper's comparison (5.1): the same network
+tells foreground from background, and objects are its connected pieces.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from unfade.instances.embedding import ClusterSettings, cluster
+from unfade.instances.embedding import ClusterSettings, apart, cluster, scored
+from unfade.losses.borders import border_weight, separated, weighted_softmax
 from unfade.losses.embedding import embedding_terms
 from unfade.models.hourglass import StackedHourglass, sum_of_squares
 from unfade.ops.neighbours import find_objects
@@ -23,6 +25,8 @@ from unfade.records import Instances, View
 from unfade.settings import Settings
 from unfade.systems.base import Maps, System
 
+CLASSES = 2  # background, foreground
+TOUCH_PX = 1e-3  # reach of objects that are one only where they overlap
 SMALL = {"width": 24, "levels": 6, "length": 4}
 
 
@@ -31,6 +35,9 @@ class HourglassSettings(Settings):
 
     parallel: Literal["recurrent", "still", "volumetric"] = Field(
         "recurrent", description="ConvGRUs (paper), convolutions for stills (5.1), or volumes over time (5.2)"
+    )
+    objective: Literal["embedding", "softmax"] = Field(
+        "embedding", description="cosine embeddings (paper), or foreground with drawn borders (its comparison)"
     )
     width: int = Field(64, ge=4, le=256, description="outputs of every convolution and ConvGRU")
     levels: int = Field(7, ge=2, le=8, description="levels of a hourglass; frames shrink 2^(levels − 1) times")
@@ -89,7 +96,9 @@ class Hourglass(System):
             "sampler": {"crop_px": 128, "length": 4, "elastic_px": 5.0},
         },
     }
-    of_network: ClassVar[frozenset[str]] = frozenset({"parallel", "width", "levels", "stacks", "dimensions"})
+    of_network: ClassVar[frozenset[str]] = frozenset(
+        {"parallel", "objective", "width", "levels", "stacks", "dimensions"}
+    )
     settings: HourglassSettings
 
     @property
@@ -121,7 +130,8 @@ class Hourglass(System):
     def network(self) -> nn.Module:
         """A fresh network with a random start."""
         s = self.settings
-        network = StackedHourglass(self.view.channels, s.dimensions, s.width, s.levels, s.stacks, s.parallel)
+        outputs = s.dimensions if s.objective == "embedding" else CLASSES
+        network = StackedHourglass(self.view.channels, outputs, s.width, s.levels, s.stacks, s.parallel)
         network.frugal = s.frugal
         return network
 
@@ -134,24 +144,34 @@ class Hourglass(System):
         return maps, after
 
     def encode(self, labels: np.ndarray, image: np.ndarray) -> dict[str, np.ndarray]:
-        """The labels `(L, Y, X)` themselves; 0 is background, negative is unknown."""
-        return {"labels": labels.astype(np.int32)}
+        """The labels `(L, Y, X)` themselves; 0 is background, negative is unknown.
+
+        For the softmax objects are drawn apart, and `border` holds the weights of the borders.
+        """
+        labels = labels.astype(np.int32)
+        if self.settings.objective == "embedding":
+            return {"labels": labels}
+        labels = np.stack([separated(frame) for frame in labels])
+        return {"labels": labels, "border": np.stack([border_weight(frame) for frame in labels])}
 
     def loss(self, outputs: Maps, targets: Maps) -> dict[str, Tensor]:
-        """The four terms of the embedding loss, each summed over the hourglasses."""
+        """The four terms of the embedding loss or the weighted softmax, each summed over the hourglasses."""
         labels = targets["labels"].long()
+        each = [outputs[name] for name in outputs if name == "maps" or name.startswith("early")]
+        weights = {"weights": 0.5 * self.settings.l2 * outputs["squares"]}
+        if self.settings.objective == "softmax":
+            return {"softmax": _sum([weighted_softmax(one, labels, targets["border"]) for one in each]), **weights}
         objects = find_objects(labels, self.settings.cluster.reach_px)
-        names = [name for name in outputs if name == "maps" or name.startswith("early")]
-        each = [embedding_terms(outputs[name], labels, objects) for name in names]
-        found = {term: torch.stack([terms[term] for terms in each]).sum() for term in each[0]}
-        return {**found, "weights": 0.5 * self.settings.l2 * outputs["squares"]}
+        terms = [embedding_terms(one, labels, objects) for one in each]
+        return {**{name: _sum([found[name] for found in terms]) for name in terms[0]}, **weights}
 
     def activate(self, outputs: Maps) -> Tensor:
-        """The embeddings of the last hourglass."""
-        return outputs["maps"].float()
+        """The embeddings of the last hourglass, or its probability of the foreground `(B, L, 1, Y, X)`."""
+        maps = outputs["maps"].float()
+        return maps if self.settings.objective == "embedding" else maps.softmax(dim=2)[:, :, 1:]
 
     def decode(self, maps: np.ndarray, zoom: float = 1.0) -> Instances:
-        """Objects of embeddings `(k, d, Y, X)`; equal ids in the k frames are one object."""
+        """Objects of embeddings `(k, d, Y, X)` or foreground `(k, 1, Y, X)`; equal ids in the k frames are one."""
         settings = self.settings.cluster
         if zoom != 1.0:
             settings = settings.changed(
@@ -159,4 +179,11 @@ class Hourglass(System):
                 reach_px=settings.reach_px * zoom,
                 coordinate=settings.coordinate / zoom,
             )
-        return cluster(maps, settings)
+        if self.settings.objective == "embedding":
+            return cluster(maps, settings)
+        inside = (maps[:, 0] > 0.5).astype(np.int32)  # objects of two frames are one where they overlap most
+        return scored(apart(inside, settings.changed(reach_px=TOUCH_PX)), maps[:, 0])
+
+
+def _sum(terms: list[Tensor]) -> Tensor:
+    return torch.stack(terms).sum()

@@ -39,7 +39,7 @@ class SystemExam(ABC):
         Of a system that sees a window of L frames to find the objects of one, that one's labels `(1, Y, X)`.
         """
         movie, view = tiny(), self.system().view
-        window = len(view.offsets) > 1
+        window = len(view.offsets) > 1 and view.block == 1 and not view.recurrent
         frames = [movie.frame(max(1 + o, 0)) for o in (view.offsets if window else range(-1, 1))]
         image = np.stack([frame.image[: view.channels] for frame in frames]).astype(np.float32)
         seen = [movie.frame(1)] if window else frames

@@ -1,4 +1,4 @@
-"""The hourglass sits the exam in its three builds."""
+"""The hourglass sits the exam in its three builds and with its two objectives."""
 
 from __future__ import annotations
 
@@ -43,3 +43,13 @@ class TestStill(TestRecurrent):
 
     def system(self) -> System:
         return Hourglass(HourglassSettings.parse({**TINY, "parallel": "still"}))
+
+
+class TestSoftmax(TestRecurrent):
+    """Foreground with drawn borders, the paper's comparison."""
+
+    def system(self) -> System:
+        return Hourglass(HourglassSettings.parse({**TINY, "objective": "softmax"}))
+
+    def activated(self, targets: dict[str, np.ndarray]) -> np.ndarray:
+        return (targets["labels"] > 0).astype(np.float32)[:, None]
