@@ -26,6 +26,7 @@ from unfade.report.page import write as write_page
 
 LIVE = "live.csv"  # objects of the frames so far; the tables of a finished run replace it
 STOP = "stop"  # a file of this name in the run folder ends the watch
+RESTS = 20  # times as long as a report took nothing is done for the next one
 KEPT = ("frame", "track", "kind", "y_px", "x_px", "area_px", "touches_border")  # columns held for the page
 
 
@@ -37,7 +38,7 @@ class Vigil:
     stop_file: Path | None = None  # ends it when it appears; the default is `stop` in the run folder
     patience_s: float = 10.0  # that a half-written file may stay as it is before it is left out
     poll_s: float = 0.02  # between two looks
-    report_s: float = 30.0  # between two reports, made when no frame waits
+    report_s: float = 30.0  # between two reports, made when no frame waits; more where they take long
 
 
 @dataclass(frozen=True)
@@ -119,8 +120,8 @@ class _Watch:
     def follow(self, vigil: Vigil, tell: Callable[[Seen], None] | None) -> None:
         """Take frames until the end."""
         stop = vigil.stop_file or self.folder.root / STOP
-        last = reported = time.monotonic()
-        fresh = False
+        last = time.monotonic()
+        due, fresh = last + vigil.report_s, False
         while True:
             arrival = self.arrivals.next()
             now = time.monotonic()
@@ -136,9 +137,10 @@ class _Watch:
                 return
             if vigil.timeout_s is not None and now - last > vigil.timeout_s:
                 return
-            if fresh and now - reported > vigil.report_s and not self.arrivals.waiting():
+            if fresh and now > due and not self.arrivals.waiting():
                 self.report()
-                reported, fresh = time.monotonic(), False
+                done = time.monotonic()
+                due, fresh = done + max(vigil.report_s, RESTS * (done - now)), False
             time.sleep(vigil.poll_s)
 
     def take(self, arrival: Arrival) -> Seen:
