@@ -67,9 +67,9 @@ def cluster(maps: NDArray[np.float32] | Tensor, settings: ClusterSettings = Clus
     if len(vectors):
         solve = _by_hdbscan if settings.method == "hdbscan" else _by_mean_shift
         directions = solve(vectors, torch.stack([y, x], dim=1).to(unit.dtype), settings)
-        number = densest(vectors, directions, math.sqrt(2 * settings.bandwidth))
+        number, cosine = densest(vectors, directions, settings.bandwidth)
         labels[here] = (number + 1).cpu().numpy()
-        fit[here] = (vectors * directions[number]).sum(dim=1).square().cpu().numpy()
+        fit[here] = cosine.square().cpu().numpy()
     return scored(apart(labels, settings), fit)
 
 

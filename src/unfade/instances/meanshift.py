@@ -14,8 +14,8 @@ SAMPLES = 2048  # vectors that modes are found on
 SEEDS = 128  # that are moved at once
 ROUNDS = 4  # of seeding what no mode has reached
 STEPS = 40  # of one seed at most
-FEW = 0.005  # share of the vectors that no mode has reached and that are left at that
-STILL = 1e-3  # of the radius: a seed that moves less has arrived
+FEW = 0.005  # share of the vectors that may be left without a mode, or that is too few to seed again for
+STILL = 1e-2  # of the radius: a seed that moves less has arrived
 SAME = 1e-2  # of the radius: seeds nearer than that go on as one
 CHUNK = 1 << 22  # distances in memory at once
 
@@ -36,8 +36,8 @@ def find_modes(vectors: Tensor, radius: float, seed: int = 0) -> tuple[Tensor, T
     for _ in range(ROUNDS if len(points) else 0):
         found, count = _shifted(_seeds(left, radius), points, radius)
         modes = distinct(torch.cat([modes, found[torch.argsort(count, descending=True, stable=True)]]), radius)
-        left = points[nearest(points, modes)[1] > radius**2]
-        if len(left) <= FEW * len(points):
+        before, left = len(left), points[nearest(points, modes)[1] > radius**2]
+        if len(left) <= FEW * len(points) or before - len(left) <= FEW * len(points):
             break
     return modes, (_squared(modes, points) <= radius**2).sum(dim=1)
 
@@ -61,15 +61,22 @@ def nearest(vectors: Tensor, modes: Tensor) -> tuple[Tensor, Tensor]:
     return torch.cat([p.indices for p in parts]), torch.cat([p.values for p in parts])
 
 
-def densest(vectors: Tensor, modes: Tensor, radius: float) -> Tensor:
-    """Place `(N,)` of the first of `modes (K, D)` within `radius`, or of the nearest where none is."""
-    each = max(1, CHUNK // max(len(modes), 1))
-    out = [vectors.new_zeros(0, dtype=torch.long)]
-    for part in torch.split(vectors, each):
-        far = _squared(part, modes)
-        inside = far <= radius**2
-        out.append(torch.where(inside.any(dim=1), inside.to(torch.uint8).argmax(dim=1), far.argmin(dim=1)))
-    return torch.cat(out)
+def densest(unit: Tensor, directions: Tensor, bandwidth: float) -> tuple[Tensor, Tensor]:
+    """Place `(N,)` of the first of `directions (K, D)` within `bandwidth` of 1 − cosine, or of the nearest where none is.
+
+    Both are unit vectors; also gives the cosines `(N,)`.
+    """
+    each = max(1, CHUNK // max(len(directions), 1))
+    places, cosines = [unit.new_zeros(0, dtype=torch.long)], [unit.new_zeros(0)]
+    for part in torch.split(unit, each):
+        cosine = part @ directions.T
+        place = (cosine >= 1 - bandwidth).to(torch.uint8).argmax(dim=1)
+        found = cosine.gather(1, place[:, None])[:, 0]
+        lost = torch.nonzero(found < 1 - bandwidth)[:, 0]
+        found[lost], place[lost] = cosine[lost].max(dim=1)
+        places.append(place)
+        cosines.append(found)
+    return torch.cat(places), torch.cat(cosines)
 
 
 def _drawn(vectors: Tensor, seed: int) -> Tensor:
