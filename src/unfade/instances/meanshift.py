@@ -62,7 +62,7 @@ def nearest(vectors: Tensor, modes: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def densest(unit: Tensor, directions: Tensor, bandwidth: float) -> tuple[Tensor, Tensor]:
-    """Place `(N,)` of the first of `directions (K, D)` within `bandwidth` of 1 − cosine, or of the nearest where none is.
+    """Place `(N,)` of the first of `directions (K, D)` within `bandwidth` of 1 − cosine, of the nearest without one.
 
     Both are unit vectors; also gives the cosines `(N,)`.
     """
