@@ -140,7 +140,7 @@ class BridgeForward:
         alive = {cell: lost for cell, lost in state.alive.items() if cell not in gone}
         coming = {cell: lost for cell, lost in alive.items() if lost.track not in seen or lost.carried.age > 0}
         if state.image is not None and coming:
-            step = self.carrier.between(item.image, state.image)
+            step = self.carrier.between(item.image, state.image, (item.t, item.t - 1))
             coming = {cell: self.moved(lost, step, item.t) for cell, lost in coming.items()}
         going_on = {lost.track: cell for cell, lost in alive.items() if cell not in coming}
         owner = self._joined(seen, coming, going_on, item.labels)
@@ -223,7 +223,7 @@ class BridgeBackward:
         cells = {self.joins.cell[item.t, track]: track for track in here}
         coming = {c: x for c, x in state.alive.items() if c not in cells and self._may_go_back(c, item.t, x)}
         if state.image is not None and coming:
-            step = self.forward.carrier.between(item.image, state.image)
+            step = self.forward.carrier.between(item.image, state.image, (item.t, item.t + 1))
             coming = {cell: self.forward.moved(lost, step, item.t) for cell, lost in coming.items()}
         found = masks(np.where(np.isin(item.labels, list(here)), item.labels, 0)) if here else {}
         now = {

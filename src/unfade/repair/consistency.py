@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
+from statistics import median
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +20,7 @@ from unfade.errors import ShapeError
 from unfade.ops.overlap import contingency
 from unfade.records import LabelImage
 from unfade.repair.settings import RepairSettings
-from unfade.repair.shapes import Mask, iou, masks
+from unfade.repair.shapes import Mask, masks, shared
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -52,13 +54,22 @@ class Nodes:
         return len(self.frame)
 
 
+class Found(NamedTuple):
+    """An object of a frame, its place and area."""
+
+    mask: Mask
+    y: float  # centroid, px
+    x: float
+    area: int  # px
+
+
 @dataclass(frozen=True)
 class InspectorState:
     """What was found so far, and the masks of the frame before."""
 
     frames: int = 0
     rows: list[tuple[Floats, ...]] = field(default_factory=list)  # shared by the states of one run
-    before: Mapping[int, Mask] = field(default_factory=dict)
+    before: Mapping[int, Found] = field(default_factory=dict)
     labels: LabelImage | None = None
 
 
@@ -83,19 +94,19 @@ class Inspector:
         """
         if np.shape(image) != np.shape(labels):
             raise ShapeError(f"Frame {state.frames} has an image {np.shape(image)} but labels {np.shape(labels)}.")
-        here = masks(labels)
+        here = {k: Found(m, *m.centroid, m.area) for k, m in masks(labels).items()}
         contrast = _contrasts(image, labels)
         nested = _nested(state.labels, labels)
         rows = []
         height, width = labels.shape
-        for track, mask in here.items():
-            y, x = mask.centroid
+        for track, found in here.items():
+            mask, y, x, area = found
             old = state.before.get(track)
-            alike = np.nan if old is None else _alike(old, mask)
+            alike = np.nan if old is None else _alike(old, found)
             h, w = mask.inside.shape
             cut = mask.y0 == 0 or mask.x0 == 0 or mask.y0 + h == height or mask.x0 + w == width
             doubt = uncertainty.get(track, np.nan)
-            rows.append((track, y, x, mask.area, doubt, contrast[track], alike, nested.get(track, np.nan), float(cut)))
+            rows.append((track, y, x, area, doubt, contrast[track], alike, nested.get(track, np.nan), float(cut)))
         table = np.array(rows, np.float64).reshape(-1, 9).T
         state.rows.append((np.full(table.shape[1], state.frames, np.float64), *table))
         return InspectorState(state.frames + 1, state.rows, here, labels), None
@@ -161,6 +172,7 @@ def _of_track(nodes: Nodes, at: Ints, size: float | None, settings: RepairSettin
     """Doubt of the nodes of one track, in the order of time."""
     width = np.log(settings.jump) / np.sqrt(-2 * np.log(1 - settings.limit))
     log_area = np.log(nodes.area[at])
+    jump = float(np.log(settings.jump))
     stretches = _stretches(nodes, at, settings)
     weights = [_belief(nodes, at[p], size) for p in stretches]
     best = stretches[int(np.argmax(weights))]
@@ -170,11 +182,11 @@ def _of_track(nodes: Nodes, at: Ints, size: float | None, settings: RepairSettin
     for way in (range(best[-1] + 1, len(at)), range(best[0] - 1, -1, -1)):
         recent = log_area[best[-LONGEST:] if way.step > 0 else best[:LONGEST]].tolist()
         for k in way:
-            off = log_area[k] - float(np.median(recent))
+            off = log_area[k] - median(recent)
             cut_off = nodes.cut[at[k]] and off < 0  # what the border cuts is smaller
             area[k] = 0.0 if cut_off else 1 - np.exp(-0.5 * (off / width) ** 2)
-            if abs(off) < np.log(settings.jump):
-                recent = [*recent[1 - LONGEST :], log_area[k]]
+            if abs(off) < jump:
+                recent = [*recent[1 - LONGEST :], float(log_area[k])]
     next_to = np.append(nodes.alike[at[1:]], np.nan)
     neighbours = np.stack([nodes.alike[at], next_to])
     known = ~np.isnan(neighbours).all(axis=0)
@@ -186,11 +198,11 @@ def _of_track(nodes: Nodes, at: Ints, size: float | None, settings: RepairSettin
 
 def _stretches(nodes: Nodes, at: Ints, settings: RepairSettings) -> list[Ints]:
     """Places within a track between jumps of area or form; an area is held against the last few ones."""
-    log_area, form = np.log(nodes.area[at]), nodes.alike[at]
-    cuts, start = [], 0
+    log_area, form = np.log(nodes.area[at]).tolist(), nodes.alike[at].tolist()
+    cuts, start, jump = [], 0, float(np.log(settings.jump))
     for k in range(1, len(at)):
-        usual = float(np.median(log_area[max(start, k - LONGEST) : k]))
-        if abs(log_area[k] - usual) > np.log(settings.jump) or form[k] < 0.5:
+        usual = median(log_area[max(start, k - LONGEST) : k])
+        if abs(log_area[k] - usual) > jump or form[k] < 0.5:
             cuts.append(k)
             start = k
     return np.split(np.arange(len(at)), cuts)
@@ -228,9 +240,9 @@ def _usual_area(nodes: Nodes, order: Ints, bounds: Ints, settings: RepairSetting
     return float(np.median(small)) if len(small) >= max(WITNESSES, MANY * long) else None
 
 
-def _alike(before: Mask, now: Mask) -> float:
-    (y0, x0), (y1, x1) = before.centroid, now.centroid
-    return iou(before, now, round(y1 - y0), round(x1 - x0))
+def _alike(before: Found, now: Found) -> float:
+    both = shared(before.mask, now.mask, round(now.y - before.y), round(now.x - before.x))
+    return both / max(before.area + now.area - both, 1)
 
 
 def _nested(before: LabelImage | None, labels: LabelImage) -> dict[int, float]:
@@ -246,13 +258,15 @@ def _nested(before: LabelImage | None, labels: LabelImage) -> dict[int, float]:
 def _contrasts(image: NDArray[np.generic], labels: LabelImage) -> dict[int, float]:
     """Logarithm of the mean intensity of each object over that of the free pixels around it; 0 without any."""
     count = int(labels.max(initial=0)) + 1
-    light = np.asarray(image, np.float64)
-    light = light - light.min()
-    near = ndimage.maximum_filter(labels, 2 * RING_PX + 1)
-    ring = np.where(labels == 0, near, 0).ravel()
-    sums = [np.bincount(at, light.ravel(), count) for at in (labels.ravel(), ring)]
-    sizes = [np.bincount(at, minlength=count) for at in (labels.ravel(), ring)]
+    darkest, brightest = float(np.min(image)), float(np.max(image))
+    near = ndimage.maximum_filter(labels, 2 * RING_PX + 1).ravel()
+    at = np.flatnonzero(near)
+    light, own = np.asarray(image).ravel()[at] - darkest, labels.ravel()[at]
+    body = own > 0
+    groups = ((own[body], light[body]), (near[at][~body], light[~body]))  # the objects, and what is around them
+    sums = [np.bincount(ids, values, count) for ids, values in groups]
+    sizes = [np.bincount(ids, minlength=count) for ids, _ in groups]
     inside, around = (s / np.maximum(n, 1) for s, n in zip(sums, sizes, strict=True))
-    floor = 1e-3 * float(light.max()) + 1e-9
+    floor = 1e-3 * (brightest - darkest) + 1e-9
     value = np.where(sizes[1] > 0, np.log((inside + floor) / (around + floor)), 0.0)
     return {int(k): float(value[k]) for k in np.flatnonzero(sizes[0]) if k}

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft, ndimage
 
+from unfade.repair.lucas_kanade import iterative_flow, pyramid
 from unfade.repair.settings import Warp
 from unfade.repair.shapes import Mask, Outline, mean_flow
 
@@ -61,7 +62,7 @@ class TotalVariation:
 
 
 class IterativeLucasKanade:
-    """ILK flow of scikit-image (Le Besnerais and Champagnat, 2005), on evened images made coarser.
+    """Iterative Lucas-Kanade flow (Le Besnerais and Champagnat, 2005) on evened images made coarser.
 
     Windows reach 0.7 diameters of a nucleus from their middle: wide enough that the cell around a nucleus that fades
     tells where it goes.
@@ -71,14 +72,22 @@ class IterativeLucasKanade:
         self.shrink = max(1, round(diameter_px / GRAIN))
         self.even_px = EVEN * diameter_px / self.shrink
         self.radius = max(3, round(WINDOW * diameter_px / self.shrink))
+        self._kept: list[tuple[Array, list[Floats]]] = []  # the last two images and what became of them
 
     def between(self, first: Array, second: Array) -> Floats:
         """Flow `(2, Y, X)` px from `first` `(Y, X)` to `second`."""
-        from skimage.registration import optical_flow_ilk
-
-        a, b = (evened(_smaller(image, self.shrink), self.even_px) for image in (first, second))
-        flow = np.asarray(optical_flow_ilk(a, b, radius=self.radius, num_warp=WARPS), np.float32)
+        b, a = self._prepared(second), self._prepared(first)
+        flow = iterative_flow(a, b, self.radius, WARPS)
         return np.asarray(self.shrink * _enlarged(flow, (first.shape[0], first.shape[1])), np.float32)
+
+    def _prepared(self, image: Array) -> list[Floats]:
+        """The image made coarser and evened, at all sizes; every frame comes twice in a row, on either side."""
+        for known, made in self._kept:
+            if known is image:
+                return made
+        made = pyramid(evened(_smaller(image, self.shrink), self.even_px))
+        self._kept = [*self._kept[-1:], (image, made)]
+        return made
 
 
 def _smaller(image: Array, factor: int) -> Floats:
@@ -148,17 +157,34 @@ class Carrier:
         self.warp, self.motion, self.drift = warp, motion, drift
         self.flows = 0  # dense flows computed so far
         self.largest_drift_px = 0.0  # length of the stage's longest step so far
+        self._drifts: dict[tuple[int, int], tuple[int, int]] = {}
 
-    def between(self, target: Array, source: Array) -> Step:
-        """The step that brings masks of the frame `source` to the frame `target`, images `(Y, X)`."""
-        return Step(self, target, source)
+    def between(self, target: Array, source: Array, frames: tuple[int, int] | None = None) -> Step:
+        """The step that brings masks of the frame `source` to the frame `target`, images `(Y, X)`.
+
+        Where the numbers of both frames are given, the drift between them is found once for both directions.
+        """
+        return Step(self, target, source, frames)
+
+    def drifted(self, target: Array, source: Array, frames: tuple[int, int] | None) -> tuple[int, int]:
+        """Drift of the stage, px; 0 where it is not asked for."""
+        if not self.drift or self.warp == "none":
+            return 0, 0
+        if frames is not None and frames[::-1] in self._drifts:
+            dy, dx = self._drifts[frames[::-1]]
+            return -dy, -dx
+        found = drift_between(target, source)
+        self.largest_drift_px = max(self.largest_drift_px, round(float(np.hypot(*found)), 2))
+        if frames is not None:
+            self._drifts[frames] = found
+        return found
 
 
 class Step:
     """The motion between two frames, computed when first asked for."""
 
-    def __init__(self, carrier: Carrier, target: Array, source: Array) -> None:
-        self._carrier, self._target, self._source = carrier, target, source
+    def __init__(self, carrier: Carrier, target: Array, source: Array, frames: tuple[int, int] | None = None) -> None:
+        self._carrier, self._target, self._source, self._frames = carrier, target, source, frames
         self._flow: Floats | None = None
         self._drift: tuple[int, int] | None = None
 
@@ -166,10 +192,7 @@ class Step:
     def drift_px(self) -> tuple[int, int]:
         """Drift of the stage from the target to the source frame."""
         if self._drift is None:
-            use = self._carrier.drift and self._carrier.warp != "none"
-            self._drift = drift_between(self._target, self._source) if use else (0, 0)
-            far = float(np.hypot(*self._drift))
-            self._carrier.largest_drift_px = max(self._carrier.largest_drift_px, round(far, 2))
+            self._drift = self._carrier.drifted(self._target, self._source, self._frames)
         return self._drift
 
     @property

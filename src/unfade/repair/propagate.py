@@ -123,8 +123,8 @@ class PrintedForward:
         seen = _lenders(item)
         out: list[Carried] = []
         if state.item is not None:
-            here = self.carrier.between(item.image, state.item.image)
-            back = self.carrier.between(state.item.image, item.image)
+            here = self.carrier.between(item.image, state.item.image, (item.t, state.item.t))
+            back = self.carrier.between(state.item.image, item.image, (state.item.t, item.t))
             for track, decision in self.plan.get(item.t, {}).items():
                 if not decision.previous:
                     continue
@@ -156,7 +156,9 @@ class PrintedBackward(PrintedForward):
         """The updated nuclei of a frame."""
         given = {c.track: c for c in left}
         final: dict[int, Carried] = {}
-        step = None if state.item is None else self.carrier.between(item.image, state.item.image)
+        step = (
+            None if state.item is None else self.carrier.between(item.image, state.item.image, (item.t, state.item.t))
+        )
         for track, decision in self.plan.get(item.t, {}).items():
             right = None
             if decision.following and step is not None:

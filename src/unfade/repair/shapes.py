@@ -29,8 +29,8 @@ class Mask(NamedTuple):
     @property
     def centroid(self) -> tuple[float, float]:
         """Mean pixel position (y, x)."""
-        y, x = np.nonzero(self.inside)
-        return float(y.mean()) + self.y0, float(x.mean()) + self.x0
+        y, x = _middle(self.inside)
+        return y + self.y0, x + self.x0
 
 
 def masks(labels: LabelImage) -> dict[int, Mask]:
@@ -98,10 +98,11 @@ class Outline:
     @property
     def centroid(self) -> tuple[float, float]:
         """Mean position (y, x) of what is inside; the middle of the box if nothing is."""
-        y, x = np.nonzero(self.depth < 0)
-        if len(y) == 0:
+        inside = self.depth < 0
+        if not inside.any():
             return self.y0 + (self.depth.shape[0] - 1) / 2, self.x0 + (self.depth.shape[1] - 1) / 2
-        return float(y.mean()) + self.y0, float(x.mean()) + self.x0
+        y, x = _middle(inside)
+        return y + self.y0, x + self.x0
 
     def shifted(self, dy: float, dx: float) -> Outline:
         """The same shape elsewhere."""
@@ -145,8 +146,24 @@ class Outline:
         y0, x0 = max(int(np.floor(self.y0)), 0), max(int(np.floor(self.x0)), 0)
         y1 = max(min(int(np.ceil(self.y0)) + self.depth.shape[0], shape[0]), y0)
         x1 = max(min(int(np.ceil(self.x0)) + self.depth.shape[1], shape[1]), x0)
-        rows, columns = np.meshgrid(np.arange(y0, y1), np.arange(x0, x1), indexing="ij")
-        return Mask(y0, x0, self.at(rows, columns) < 0)
+        depth = _between(self.depth, y0 - self.y0, y1 - y0)
+        return Mask(y0, x0, _between(depth.T, x0 - self.x0, x1 - x0).T < 0)
+
+
+def _middle(inside: NDArray[np.bool_]) -> tuple[float, float]:
+    """Mean position (y, x) of the pixels inside."""
+    rows, columns = (np.count_nonzero(inside, axis=k) for k in (1, 0))
+    count = max(int(rows.sum()), 1)
+    return float(rows @ np.arange(len(rows))) / count, float(columns @ np.arange(len(columns))) / count
+
+
+def _between(rows: Floats, first: float, count: int) -> Floats:
+    """Rows at the real positions first, first + 1, …, linear in between; beyond the ends the last ones."""
+    whole = int(np.floor(first))
+    part = np.float32(first - whole)
+    at = np.clip(np.arange(whole, whole + count + 1), 0, len(rows) - 1)
+    taken = rows[at]
+    return taken[:-1] * (1 - part) + taken[1:] * part
 
 
 def trimmed(outline: Outline) -> Outline:
@@ -166,13 +183,15 @@ def trimmed(outline: Outline) -> Outline:
 
 def mean_flow(outline: Outline, flow: Floats) -> tuple[float, float]:
     """Mean flow over the shape where it lies after the motion, found in two steps; 0 where it is out of view."""
+    rows, columns = np.nonzero(outline.depth < 0)
+    height, width = flow.shape[1:]
     dy = dx = 0.0
     for _ in range(2):
-        spot = outline.shifted(-dy, -dx).mask((flow.shape[1], flow.shape[2]))
-        if not spot.inside.any():
+        y, x = rows + round(outline.y0 - dy), columns + round(outline.x0 - dx)
+        seen = (y >= 0) & (y < height) & (x >= 0) & (x < width)
+        if not seen.any():
             break
-        h, w = spot.inside.shape
-        part = flow[:, spot.y0 : spot.y0 + h, spot.x0 : spot.x0 + w][:, spot.inside]
+        part = flow[:, y[seen], x[seen]]
         dy, dx = float(part[0].mean()), float(part[1].mean())
     return dy, dx
 
