@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
-from typing import Literal
+from typing import Literal, cast
 
 import torch
+from torch import nn
 
 from unfade.errors import DeviceError
 
 Precision = Literal["auto", "float32", "bfloat16"]
+Compiled = Literal["no", "kernels", "graphs"]
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -50,3 +52,14 @@ def autocast(device: torch.device, precision: Precision = "auto") -> AbstractCon
     """A context in which convolutions run in bfloat16 where asked for, or where `auto` finds it faster."""
     half = precision == "bfloat16" or (precision == "auto" and half_is_faster(device))
     return torch.autocast(device.type, torch.bfloat16) if half else nullcontext()
+
+
+def compiled(network: nn.Module, how: Compiled) -> nn.Module:
+    """A module that shares the network's weights and runs compiled: joined kernels, or CUDA graphs of them.
+
+    The first step of each shape of input takes minutes; graphs want a GPU and batches of one shape.
+    """
+    if how == "no":
+        return network
+    mode = "reduce-overhead" if how == "graphs" else None
+    return cast(nn.Module, torch.compile(network, mode=mode))

@@ -14,7 +14,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, Subset
 
-from unfade.ops.device import Precision, autocast, pick_device
+from unfade.ops.device import Compiled, Precision, autocast, compiled, pick_device
 from unfade.ops.tensorfile import write_tensors
 from unfade.train.checkpoint import load_progress, save_progress
 from unfade.train.log import Curves
@@ -37,6 +37,7 @@ class TrainSettings(RateSettings):
     seed: int = Field(0, ge=0, description="seed of the random start and of every batch")
     device: str = Field("auto", description="auto | cpu | cuda | mps")
     precision: Precision = Field("auto", description="auto | float32 | bfloat16")
+    compiled: Compiled = Field("no", description="no | kernels: torch.compile | graphs: CUDA graphs too")
     tensorboard: bool = Field(False, description="write TensorBoard curves too")
 
 
@@ -82,6 +83,7 @@ class Training:
         if start is not None:
             network.load_state_dict(start)
         self.network = network.to(self.device).to(memory_format=torch.channels_last)
+        self.runner = compiled(self.network, settings.compiled)  # shares the weights
         self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
         self.optimiser = self._optimiser()
         self.step, self.spent, self.best, self.waited = 0, 0.0, -math.inf, 0
@@ -141,9 +143,9 @@ class Training:
         rate = rate_at(s, self.step, self._fraction())
         for group in self.optimiser.param_groups:
             group["lr"] = rate
-        self.network.train()
+        self.runner.train()
         with autocast(self.device, s.precision):
-            outputs, _ = self.system.forward(self.network, inputs)
+            outputs, _ = self.system.forward(self.runner, inputs)
         terms = self.system.loss({k: v.float() for k, v in outputs.items()}, targets)
         total = torch.stack(list(terms.values())).sum()
         self.optimiser.zero_grad(set_to_none=True)

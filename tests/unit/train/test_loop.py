@@ -108,6 +108,28 @@ def test_training_stops_when_validation_gets_no_better(tmp_path: Path) -> None:
     assert again.step == 4  # a training that has stopped stays so
 
 
+def test_a_compiled_training_learns_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str | None] = []
+
+    def traced(network: torch.nn.Module, mode: str | None) -> torch.nn.Module:
+        calls.append(mode)
+        return compile_module(network, backend="eager")  # type: ignore[no-any-return]
+
+    compile_module = torch.compile
+    monkeypatch.setattr(torch, "compile", traced)
+    plain = Training(system(), QUICK, tmp_path / "plain")
+    plain.run(batches(), by_foreground, "score")
+    assert calls == []
+    for how in ("kernels", "graphs"):
+        training = Training(system(), QUICK.changed(compiled=how), tmp_path / how)
+        training.run(batches(), by_foreground, "score")
+        learnt, _ = read_tensors(tmp_path / how / "best.safetensors")
+        expected, _ = read_tensors(tmp_path / "plain" / "best.safetensors")
+        assert learnt.keys() == expected.keys()
+        assert all(torch.allclose(learnt[name], expected[name], atol=1e-6) for name in expected)
+    assert calls == [None, "reduce-overhead"]
+
+
 def test_snapshots_are_kept_before_every_restart(tmp_path: Path) -> None:
     settings = QUICK.changed(steps=6, schedule="restarts", cycle=2, snapshots=2, check_every=6)
     training = Training(system(), settings, tmp_path)
