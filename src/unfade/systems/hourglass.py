@@ -74,6 +74,13 @@ class Hourglass(System):
         "Fluo-N2DL-HeLa": _table_1(700, 1100, 50, 10),
         "PhC-C2DH-U373": _table_1(384, 512, 500, 50),
         "Fluo-N2DH-SIM+": _table_1(512, 512, 100, 50),
+        "stills": {"parallel": "still", "cluster": {"min_area_px": 40, "reach_px": 34}},
+        "stills-small": {
+            **SMALL,
+            "parallel": "still",
+            "diameter_px": (14.0, 22.0),
+            "cluster": {"min_area_px": 25, "reach_px": 24},
+        },
         "DIC-C2DH-HeLa-small": {**SMALL, "tile_px": 128, **_table_1(128, 128, 100, 25)},
         "PhC-C2DH-U373-small": {**SMALL, "tile_px": 128, "overlap_px": 64, **_table_1(192, 256, 125, 25)},
     }
@@ -95,6 +102,8 @@ class Hourglass(System):
             "train": {"steps": 20_000, "rate": 1e-3, "decay": 0.0, "average": 0.99, "check_every": 500},
             "sampler": {"crop_px": 128, "length": 4, "elastic_px": 5.0},
         },
+        "stills": {"sampler": {"crop_px": 256, "batch": 1, "elastic_px": 10.0, "elastic_points": 6}},
+        "stills-small": {"sampler": {"crop_px": 128, "batch": 3, "diameter_px": (12.0, 26.0), "native": 0.0}},
     }
     of_network: ClassVar[frozenset[str]] = frozenset(
         {"parallel", "objective", "width", "levels", "stacks", "dimensions"}
@@ -109,7 +118,8 @@ class Hourglass(System):
     @classmethod
     def recipe(cls, preset: str) -> dict[str, Any]:
         """Settings of training and sampler that a preset is trained with: the paper's, or those of the small ones."""
-        return cls.recipes["small" if preset == "default" or preset.endswith("-small") else ""]
+        base = cls.recipes["small" if preset == "default" or preset.endswith("-small") else ""]
+        return {**base, **(cls.recipes[preset] if preset.startswith("stills") else {})}
 
     @property
     def view(self) -> View:
