@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from unfade.ops import relabel
+from unfade.ops import overlap, relabel
 from unfade.ops.overlap import contingency, contingency_of_instances
 from unfade.records import Instances
 
@@ -56,10 +56,15 @@ def test_many_objects_take_both_ways_of_grouping(objects: int) -> None:
     assert dict(zip(pairs, seen.n.tolist(), strict=True)) == plain(a, b)
 
 
-@given(arrays(np.int32, (2, 5, 4), elements=IDS), arrays(np.int32, (2, 5, 4), elements=IDS))
+@given(
+    arrays(np.int32, (2, 5, 4), elements=IDS),
+    arrays(np.int32, (2, 5, 4), elements=IDS),
+    st.sampled_from([1, 8, 1 << 22]),
+)
 @settings(max_examples=60, deadline=None)
-def test_instances_without_overlap_are_label_images(a: np.ndarray, b: np.ndarray) -> None:
-    seen = contingency_of_instances(Instances.of(a), Instances.of(b))
+def test_instances_without_overlap_are_label_images(a: np.ndarray, b: np.ndarray, columns: int) -> None:
+    with mock.patch.object(overlap, "MOST_COLUMNS", columns):  # huge frames are taken some rows after the other
+        seen = contingency_of_instances(Instances.of(a), Instances.of(b))
     offset = 1 << 22  # ids that differ between the frames
     shift = offset * np.arange(2)[:, None, None]
     same = contingency(np.where(a, a + shift, 0), np.where(b, b + shift, 0))

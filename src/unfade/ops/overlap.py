@@ -17,6 +17,9 @@ from unfade.ops.relabel import Ids, checked, runs, totals
 from unfade.records import KINDS, Instances
 
 Share = NDArray[np.float64]
+Counts = sparse.csr_array[np.int64, tuple[int, int]]
+
+MOST_COLUMNS = 1 << 22  # pixels that objects are compared over together
 
 
 @dataclass(frozen=True)
@@ -114,29 +117,49 @@ def contingency_of_instances(a: Instances, b: Instances) -> Overlap:
     """
     if a.shape != b.shape:
         raise ShapeError(f"Overlap needs two blocks of one shape, got {a.shape} and {b.shape}.")
-    in_a, in_b = _membership(a), _membership(b)
-    shared = (in_a @ in_b.T).tocoo()
+    shared = _shared(a, b).tocoo()
     order = np.lexsort((shared.col, shared.row))
     return Overlap(
         ids_a=np.arange(len(a)),
         ids_b=np.arange(len(b)),
-        area_a=np.diff(in_a.indptr).astype(np.int64),
-        area_b=np.diff(in_b.indptr).astype(np.int64),
+        area_a=_areas(a),
+        area_b=_areas(b),
         i=shared.row[order].astype(np.int64),
         j=shared.col[order].astype(np.int64),
         n=shared.data[order].astype(np.int64),
     )
 
 
-def _membership(objects: Instances) -> sparse.csr_array[np.int64, tuple[int, int]]:
-    """One row per object, one column per pixel of each frame and kind; 1 where the object has the pixel."""
+def _areas(objects: Instances) -> Ids:
+    owner = np.repeat(np.arange(len(objects)), np.diff(objects.offset))
+    return np.bincount(owner, objects.runs[:, 1], len(objects)).astype(np.int64)
+
+
+def _shared(a: Instances, b: Instances) -> Counts:
+    """Pixels that objects share, `(N, M)`, counted over some rows of the frames after the other."""
+    frames, height, width = a.shape
+    every = len(KINDS) * frames * height * width
+    step = max(1, MOST_COLUMNS // max(width, 1)) * max(width, 1)
+    total: Counts = sparse.csr_array((len(a), len(b)), dtype=np.int64)
+    for first in range(0, every, step):
+        in_a, in_b = (_membership(objects, first, min(step, every - first)) for objects in (a, b))
+        if in_a.nnz and in_b.nnz:
+            total = total + in_a @ in_b.T
+    return total
+
+
+def _membership(objects: Instances, begin: int, columns: int) -> Counts:
+    """One row per object, one column per pixel from `begin` on, frames and kinds one after the other.
+
+    1 stands where the object has the pixel. The range begins and ends with a row of a frame, as runs do.
+    """
     frames, height, width = objects.shape
     owner = np.repeat(np.arange(len(objects)), np.diff(objects.offset))
-    first, length = objects.runs[:, 0], objects.runs[:, 1]
     plane = objects.kind.astype(np.int64) * frames + objects.frame
-    start = first + plane[owner] * (height * width)
+    start = objects.runs[:, 0] + plane[owner] * (height * width) - begin
+    here = (start >= 0) & (start < columns)
+    owner, start, length = owner[here], start[here], objects.runs[here, 1]
     within = np.arange(int(length.sum())) - np.repeat(np.cumsum(length) - length, length)
-    pixel = np.repeat(start, length) + within
     rows = np.concatenate([[0], np.cumsum(np.bincount(owner, length, len(objects)))]).astype(np.int64)
-    shape = (len(objects), len(KINDS) * frames * height * width)
-    return sparse.csr_array((np.ones(len(pixel), np.int64), pixel, rows), shape=shape)
+    pixel = np.repeat(start, length) + within
+    return sparse.csr_array((np.ones(len(pixel), np.int64), pixel, rows), shape=(len(objects), columns))

@@ -95,7 +95,8 @@ def joined(found: Sequence[Instances], parts: Sequence[Part], size: tuple[int, i
     rest = concatenated([picked(f, np.flatnonzero(~o)) for f, o in zip(unique, own, strict=True)], size)
     whole = picked(whole, _distinct(whole, parts))
     if len(rest):
-        lost = picked(rest, np.flatnonzero(~_covered(rest, whole)))
+        known = picked(whole, np.flatnonzero(_near_seams(whole, parts)))
+        lost = picked(rest, np.flatnonzero(~_covered(rest, known)))
         whole = concatenated([whole, picked(lost, _distinct(lost, parts))], size)
     order = np.argsort(whole.runs[whole.offset[:-1], 0], kind="stable") if len(whole) else np.zeros(0, np.int64)
     whole = picked(whole, order)
