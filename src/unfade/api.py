@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from unfade.link import LinkSettings
     from unfade.measure import MeasureSettings
     from unfade.pipeline.batch import Screen
+    from unfade.pipeline.comparing import Compared
     from unfade.pipeline.doctoring import Diagnosis, DoctorSettings
     from unfade.pipeline.folder import RunFolder
     from unfade.pipeline.preparing import PrepareSettings
@@ -280,6 +281,32 @@ def score(
     if len(left) != len(right) or not left:
         raise SettingsError(f"Every result needs its truth, got {len(left)} results and {len(right)} truths.")
     return scoring.score_pairs(list(zip(left, right, strict=True)), metrics, draws, seed, progress)
+
+
+def compare(
+    results: Sequence[LabelsLike],
+    truth: LabelsLike | None = None,
+    names: Sequence[str] | None = None,
+    *,
+    metrics: Sequence[str] | None = None,
+    threshold: float = 0.5,
+    draws: int = 1000,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Compared:
+    """Results of one movie side by side: what each holds and where they disagree; with a truth, which is nearer to it.
+
+    Results are run folders, challenge folders, label stacks or arrays, in any mix. `names` are what they are called;
+    without them it is the last part of their paths. Objects are the same where their IoU exceeds `threshold`.
+
+    Raises
+    ------
+    UnfadeError
+        If a side cannot be read, or they are not of the same frames.
+    """
+    from unfade.pipeline import comparing
+
+    return comparing.compare(results, truth, names, metrics, threshold, draws, seed, progress)
 
 
 def _listed(side: LabelsLike | Sequence[LabelsLike]) -> list[LabelsLike]:

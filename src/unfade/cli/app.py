@@ -7,7 +7,21 @@ from typing import Annotated
 import typer
 
 import unfade
-from unfade.cli import batch, doctor, export, info, models, prepare, repair, run, score, synthesize, train, watch
+from unfade.cli import (
+    batch,
+    compare,
+    doctor,
+    export,
+    info,
+    models,
+    prepare,
+    repair,
+    run,
+    score,
+    synthesize,
+    train,
+    watch,
+)
 
 app = typer.Typer(
     name="unfade",
@@ -40,6 +54,7 @@ app.command("info")(info.info)
 app.command("models")(models.models)
 app.command("train")(train.train)
 app.command("score")(score.score)
+app.command("compare")(compare.compare)
 app.command("validate")(score.validate)
 app.command("export")(export.export)
 app.command("prepare")(prepare.prepare)
