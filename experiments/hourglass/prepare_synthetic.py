@@ -1,6 +1,6 @@
 """Synthetic movies of dividing nuclei with exact tracks as a training folder for `unfade train --system hourglass`.
 
-usage: python experiments/hourglass/prepare_synthetic.py FOLDER [--movies 32 4 4] [--frames 8 8 16] [--seed 0]
+usage: python experiments/hourglass/prepare_synthetic.py FOLDER [--movies 30 3 4] [--frames 6 6 16] [--seed 0]
 
 FOLDER gets `images/`, `masks/` (values are track ids) and `split.csv`; fields from sparse to crowded, sharp to blurred,
 bright to noisy. Seeds of the three parts never meet.
@@ -51,9 +51,9 @@ def settings(seed: int, frames: int, side: int) -> CellMovieSettings:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--movies", type=int, nargs=3, default=(32, 4, 4), help="of parts train, val, test")
-    parser.add_argument("--frames", type=int, nargs=3, default=(8, 8, 16), help="of a movie of these parts")
-    parser.add_argument("--side", type=int, default=256)
+    parser.add_argument("--movies", type=int, nargs=3, default=(30, 3, 4), help="of parts train, val, test")
+    parser.add_argument("--frames", type=int, nargs=3, default=(6, 6, 16), help="of a movie of these parts")
+    parser.add_argument("--side", type=int, default=208)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     for name in ("images", "masks"):
