@@ -29,6 +29,7 @@ _HOMES: dict[str, str] = {
             "repair",
             "measure",
             "train",
+            "compare",
             "score",
             "validate",
             "export",
