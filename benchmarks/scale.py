@@ -3,7 +3,10 @@
 usage: python benchmarks/scale.py [--frames 40] [--side 512] [--positions 500] [--checks ratio tiny]
 
 ratio: the same movie run by one process of one thread, then by two worker processes of one thread each, without the
-time that the processes take to start; the labels of both are compared.
+time that the processes take to start, which is told beside it; the labels of both are compared. As a control the two
+halves of the movie are run at the same time by two plain processes that know nothing of each other: more than that this
+machine does not give (two threads of one core give less than two cores). "efficiency" is the ratio of dask over that of
+the control. All processes are as warm as each other: each has run four frames before.
 tiny: many positions of two frames of 64 x 64 pixels in one batch without reports; time per position beyond the time
 in the network.
 Prints the load of the machine beside the figures.
@@ -18,11 +21,14 @@ for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 
 import argparse
 import json
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
+from big_frames import write
 
 from unfade import Way, api
 from unfade.data import open_labels
@@ -52,35 +58,84 @@ def main() -> None:
     print(json.dumps({**out, "load after": os.getloadavg()}, indent=2))
 
 
-def ratio(place: Path, frames: int, side: int) -> dict[str, object]:
-    """Seconds of one process and of two, and whether they found the same."""
-    import torch
+PLAIN = """
+import sys, time
+import torch
+from pathlib import Path
+from unfade import api
+from unfade.pipeline.settings import RunSettings
+torch.set_num_threads(1)
+movie, place, frames = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
+def run(name, frames):
+    settings = RunSettings.parse({"predict": {"diameter": 24.0}, "input": {"read": {"frames": frames}}})
+    api.run(movie, place / name, settings)
+run("warm", "0:4")
+print("ready", flush=True)
+sys.stdin.readline()
+began = time.perf_counter()
+run("run", frames)
+print(time.perf_counter() - began, flush=True)
+"""
 
-    torch.set_num_threads(1)
-    movie = place / "movie.ome.tif"
-    times = side // 64
-    shots = [np.tile(tiny().frame(t % 5).image, (1, times, times)) for t in range(frames)]
-    write_ome_tiff(movie, Movie.of(np.stack(shots), ("marker", "reporter")))
-    first = SETTINGS.changed(input={"read": {"frames": "0:4"}})
-    api.run(movie, place / "warm", first)
+
+def ratio(place: Path, frames: int, side: int) -> dict[str, object]:
+    """Seconds of one process, of two workers and of two plain processes, and whether they found the same."""
+    movie = place / "movie.zarr"
+    write(movie, (frames, 2, side, side))
+    half = frames // 2
+    alone = together(movie, place, {"one": f"0:{frames}"})
+    control = together(movie, place, {"left": f"0:{half}", "right": f"{half}:{frames}"})
+    chosen = RunSettings.parse({"predict": {"diameter": 24.0}, "input": {"read": {"frames": f"0:{frames}"}}})
     began = time.perf_counter()
-    api.run(movie, place / "one", SETTINGS)
-    alone = time.perf_counter() - began
     with api.cluster("local:2") as pool:
+        started = time.perf_counter() - began
+        first = chosen.changed(input={"read": {"frames": "0:4"}})
         api.run(movie, place / "warm2", first, way=Way(pool=pool))
+        warm = time.perf_counter() - began - started
         began = time.perf_counter()
-        api.run(movie, place / "two", SETTINGS, way=Way(pool=pool))
+        api.run(movie, place / "two", chosen, way=Way(pool=pool))
         both = time.perf_counter() - began
-    labels = [np.asarray(open_labels(place / name)) for name in ("one", "two")]
-    stages = {n: {k: v["seconds"] for k, v in stages_of(place / n).items()} for n in ("one", "two")}
+    labels = [np.asarray(open_labels(path)) for path in (place / "one" / "run", place / "two")]
+    runs = {"one": place / "one" / "run", "two workers": place / "two", "left half": place / "left" / "run"}
+    stages = {n: {k: v["seconds"] for k, v in stages_of(path).items()} for n, path in runs.items()}
     return {
         "frames": [frames, side, side],
         "one process, s": round(alone, 2),
-        "two processes, s": round(both, 2),
+        "two workers, s": round(both, 2),
+        "workers started in, s": round(started, 2),
+        "four frames to warm them, s": round(warm, 2),
+        "two plain processes, half each, s": round(control, 2),
         "ratio": round(alone / both, 2),
+        "ratio of the control": round(alone / control, 2),
+        "efficiency": round(control / both, 2),
         "same labels": bool(np.array_equal(*labels)),
         "stages, s": stages,
     }
+
+
+def together(movie: Path, place: Path, parts: dict[str, str]) -> float:
+    """Seconds until plain processes, one for each range of frames, have run them all; begun when all are warm."""
+    begun = []
+    for name, part in parts.items():
+        command = [sys.executable, "-c", PLAIN, str(movie), str(place / name), part]
+        begun.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
+    for process in begun:
+        assert process.stdout is not None
+        if process.stdout.readline() != "ready\n":
+            raise SystemExit("a plain process failed")
+    began = time.perf_counter()
+    for process in begun:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    for process in begun:
+        assert process.stdout is not None
+        if not process.stdout.readline():
+            raise SystemExit("a plain process failed")
+    spent = time.perf_counter() - began
+    for process in begun:
+        process.communicate()
+    return spent
 
 
 def stages_of(run: Path) -> dict[str, dict[str, float]]:
