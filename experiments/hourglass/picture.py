@@ -1,7 +1,7 @@
 """A picture of what the hourglass sees: frames, embeddings as colours, and objects whose neighbours differ.
 
 usage: python experiments/hourglass/picture.py MOVIE OUT.png [--weights FILE] [--channel 0] [--frames 3 4]
-                                               [--diameter PX] [--side PX]
+                                               [--diameter PX] [--side PX] [--axes TYX]
 
 One row per frame: the frame, the three principal components of its embeddings as red, green and blue, and the objects
 that they give, the same colour in both frames. The middle SIDE x SIDE pixels are shown.
@@ -16,7 +16,7 @@ import imagecodecs
 import numpy as np
 import torch
 
-from unfade.data import open_movie
+from unfade.data import ReadSettings, open_movie
 from unfade.ops.normalise import levels, scaled
 from unfade.pipeline.segmenting import find_diameter, open_predictor, open_system
 from unfade.pipeline.settings import PredictSettings, SystemSettings
@@ -31,11 +31,12 @@ def main() -> None:
     parser.add_argument("--channel", type=int, default=0)
     parser.add_argument("--frames", type=int, nargs=2, default=(3, 4), help="two that follow each other")
     parser.add_argument("--diameter", type=float)
+    parser.add_argument("--axes", help="axes of the movie, where they cannot be told")
     parser.add_argument("--side", type=int, default=256)
     options = parser.parse_args()
     how = PredictSettings.parse({} if options.diameter is None else {"diameter": options.diameter})
     system, weights = open_system(SystemSettings(name="hourglass", weights=options.weights))
-    engine, movie = open_predictor(system, weights, how), open_movie(options.movie)
+    engine, movie = open_predictor(system, weights, how), open_movie(options.movie, ReadSettings(axes=options.axes))
     zoom = find_diameter(engine, movie, options.channel, how).zoom
     first = max(0, options.frames[1] + 1 - system.settings.length)
     window = [engine.seen(movie.frame(t, options.channel), zoom) for t in range(first, options.frames[1] + 1)]
