@@ -3,7 +3,8 @@
 Dosovitskiy et al., "FlowNet: Learning Optical Flow with Convolutional Networks", ICCV 2015, section 3: both images pass
 the same three convolutions, a correlation layer compares their features within a neighbourhood, the rest contracts
 further and a refinement part brings flows back to a quarter of the image's resolution. Paper imperfect, section 3.3,
-uses variant C. `width` scales all channels; 1 is the published network.
+uses variant C. `width` scales all channels; 1 is the published network. Beyond it, images and the features that are
+compared are evened: each channel without its mean, over its spread.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+SLOPE = 0.1  # of the rectifiers below 0
+FINEST = 4  # px of the image per px of the finest flow
 SCALES = 5  # flows at 1/4, 1/8, 1/16, 1/32 and 1/64 of the image
 
 
@@ -19,14 +22,20 @@ def correlation(first: Tensor, second: Tensor, reach: int, step: int) -> Tensor:
     """Mean product of features of `first` with those of `second` up to `reach` pixels away, every `step` pixels.
 
     Both are `(B, C, Y, X)`, the result is `(B, (2 reach / step + 1)², Y, X)`, displacements in rows y, then x
-    (FlowNet, equation 1, patches of one pixel). Beyond the edge features are 0.
+    (FlowNet, equation 1, patches of one pixel). Beyond the edge features are 0. Each row of one image is multiplied
+    with whole rows of the other; of every product the band around its diagonal is kept.
     """
-    height, width = first.shape[-2:]
-    padded = F.pad(second, (reach,) * 4)
-    places = range(0, 2 * reach + 1, step)
-    return torch.stack(
-        [(first * padded[..., y : y + height, x : x + width]).mean(dim=1) for y in places for x in places], dim=1
-    )
+    batch, channels, height, width = first.shape
+    rows = (first.float() / channels).permute(0, 2, 3, 1).contiguous()  #      (B, Y, X, C)
+    padded = F.pad(second.float(), (reach,) * 4).permute(0, 2, 1, 3).contiguous()  # (B, Y + 2r, C, X + 2r)
+    places, wide = 2 * reach // step + 1, width + 2 * reach
+    out = []
+    with torch.autocast(first.device.type, enabled=False):
+        for y in range(0, 2 * reach + 1, step):
+            products = torch.matmul(rows, padded[:, y : y + height])  # (B, Y, X, X + 2r)
+            size = (batch, height, width, places)
+            out.append(products.as_strided(size, (height * width * wide, width * wide, wide + 1, step)))
+    return torch.cat(out, dim=3).permute(0, 3, 1, 2)
 
 
 class FlowNetC(nn.Module):
@@ -62,12 +71,12 @@ class FlowNetC(nn.Module):
 
     def forward(self, pair: Tensor) -> list[Tensor]:
         """Flows from the first to the second image, `(B, 2, Y / s, X / s)` with (y, x) in px, for s = 4 … 64."""
-        first, second = pair[:, :1], pair[:, 1:]
-        both = torch.cat([first, second])
+        even = _even(pair.float())
+        both = torch.cat([even[:, :1], even[:, 1:]])
         quarter = self.conv2(self.conv1(both))  #            (2B, w2, Y/4, X/4)
         eighth = self.conv3(quarter)  #                      (2B, w3, Y/8, X/8)
         a, b = eighth.chunk(2)
-        matched = F.leaky_relu(correlation(a, b, self.reach, self.step), 0.1)
+        matched = F.leaky_relu(correlation(_even(a.float()), _even(b.float()), self.reach, self.step), SLOPE)
         x = self.conv3b(torch.cat([self.redirect(a), matched], dim=1))
         skips = [quarter.chunk(2)[0], x]
         for contract in (self.conv4, self.conv5):
@@ -86,9 +95,19 @@ class FlowNetC(nn.Module):
 PIXELS = 5.0  # px of flow per unit of the network's output, so that outputs are of the order of 1
 
 
+def _even(maps: Tensor) -> Tensor:
+    """Every channel of every image without its mean, over its spread.
+
+    Without this the products of features at the start are a hundredth of all else that is said of a place, and nearly
+    the same for all displacements: a network that compares plain features stays at no motion.
+    """
+    mean, spread = maps.mean(dim=(2, 3), keepdim=True), maps.std(dim=(2, 3), keepdim=True)
+    return (maps - mean) / (spread + 1e-3)
+
+
 def _convolution(before: int, after: int, side: int = 3, stride: int = 1) -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(before, after, side, stride, side // 2), nn.LeakyReLU(0.1, inplace=True))
+    return nn.Sequential(nn.Conv2d(before, after, side, stride, side // 2), nn.LeakyReLU(SLOPE, inplace=True))
 
 
 def _enlarging(before: int, after: int) -> nn.Sequential:
-    return nn.Sequential(nn.ConvTranspose2d(before, after, 4, 2, 1), nn.LeakyReLU(0.1, inplace=True))
+    return nn.Sequential(nn.ConvTranspose2d(before, after, 4, 2, 1), nn.LeakyReLU(SLOPE, inplace=True))

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from unfade.losses.flow import endpoint_error, multiscale_error
-from unfade.models.flownet import FlowNetC
+from unfade.models.flownet import FINEST, FlowNetC
 from unfade.ops.device import Precision, autocast, pick_device
 from unfade.ops.normalise import levels, scaled
 from unfade.records import Instances, View
@@ -30,6 +30,7 @@ class FlowSettings(Settings):
     width: float = Field(0.25, gt=0, le=1, description="channels, as a share of those of the published network")
     reach: int = Field(4, ge=1, le=20, description="farthest displacement that is compared, in pixels of 1/8 size")
     step: int = Field(1, ge=1, le=4, description="steps between the displacements")
+    enlarge: int = Field(1, ge=1, le=8, description="times that frames are enlarged before the network sees them")
 
 
 class Flow(System):
@@ -37,8 +38,11 @@ class Flow(System):
 
     name: ClassVar[str] = "flow"
     settings_type: ClassVar[type[Settings]] = FlowSettings
-    presets: ClassVar[dict[str, dict[str, Any]]] = {"default": {}, "paper": {"width": 1.0, "reach": 20, "step": 2}}
-    of_network: ClassVar[frozenset[str]] = frozenset({"width", "reach", "step"})
+    presets: ClassVar[dict[str, dict[str, Any]]] = {
+        "default": {},
+        "paper": {"width": 1.0, "reach": 20, "step": 2, "enlarge": 1},
+    }
+    of_network: ClassVar[frozenset[str]] = frozenset({"width", "reach", "step", "enlarge"})
     sampler: ClassVar[str] = "pairs"
     metric: ClassVar[str] = "gain"
     settings: FlowSettings
@@ -60,8 +64,11 @@ class Flow(System):
 
     def forward(self, network: nn.Module, inputs: Maps, state: Any = None) -> tuple[Maps, Any]:
         """Flows of all scales, `scale 0` the finest, of `image (B, 2, 1, Y, X)`."""
-        flows = network(inputs["image"][:, :, 0])
-        return {f"scale {k}": flow for k, flow in enumerate(flows)}, None
+        times = self.settings.enlarge
+        image = inputs["image"][:, :, 0]
+        if times > 1:
+            image = F.interpolate(image, scale_factor=float(times), mode="bilinear", align_corners=False)
+        return {f"scale {k}": flow / times for k, flow in enumerate(network(image))}, None
 
     def encode(self, labels: np.ndarray, image: np.ndarray) -> dict[str, np.ndarray]:
         """Nothing: the flow is known to the sampler that made it."""
@@ -73,7 +80,8 @@ class Flow(System):
 
     def activate(self, outputs: Maps) -> Tensor:
         """The finest flow enlarged to the image, `(B, 1, 2, Y, X)` px."""
-        return F.interpolate(outputs["scale 0"], scale_factor=4.0, mode="bilinear", align_corners=False)[:, None]
+        times = FINEST / self.settings.enlarge
+        return F.interpolate(outputs["scale 0"], scale_factor=times, mode="bilinear", align_corners=False)[:, None]
 
     def decode(self, maps: np.ndarray, zoom: float = 1.0) -> Instances:
         """No objects: a flow has none."""

@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
+from torch.nn import functional as F
 
+from unfade.losses.flow import endpoint_error, multiscale_error
 from unfade.models.flownet import SCALES, FlowNetC, correlation
 
 
@@ -38,3 +41,32 @@ def test_gradients_reach_every_part():
         torch.nn.init.normal_(layer.weight, 0, 0.1)
     sum(f.square().mean() for f in network(torch.rand(1, 2, 64, 64))).backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in network.parameters())
+
+
+def shifted_pairs(rng, count, side=64, far=8):
+    """Textures that never come twice, and their whole-pixel shifts: nothing but a comparison tells the flow."""
+    pairs, flows = [], []
+    for _ in range(count):
+        texture = ndimage.gaussian_filter(rng.normal(size=(side + 2 * far,) * 2), 2.0) * 8
+        dy, dx = rng.integers(-far, far + 1, 2)
+        parts = (texture[far + y : far + y + side, far + x : far + x + side] for y, x in ((0, 0), (-dy, -dx)))
+        pairs.append(list(parts))
+        flows.append(np.broadcast_to(np.array([dy, dx])[:, None, None], (2, side, side)))
+    return (torch.from_numpy(np.array(v, np.float32)) for v in (pairs, flows))
+
+
+def test_it_learns_to_compare():
+    """Pairs it has not seen, after a few seconds; a network that only knows the first image stays at no motion."""
+    torch.manual_seed(0)
+    network, rng = FlowNetC(width=0.125, reach=2, step=1), np.random.default_rng(0)
+    optimiser = torch.optim.Adam(network.parameters(), 2e-3)
+    for _ in range(50):
+        pairs, flows = shifted_pairs(rng, 8)
+        optimiser.zero_grad()
+        multiscale_error(network(pairs), flows).backward()
+        optimiser.step()
+    pairs, flows = shifted_pairs(np.random.default_rng(99), 16)
+    with torch.no_grad():
+        found = network(pairs)[0]
+    truth = F.adaptive_avg_pool2d(flows, found.shape[-2:])
+    assert endpoint_error(found, truth) < 0.75 * endpoint_error(torch.zeros_like(truth), truth)
