@@ -150,6 +150,10 @@ def run(
         say_json({"out": str(folder.root), "manifest": facts})
         return
     _tell(folder.report, facts)
+    if system is not None and chosen.system.weights is None:
+        from unfade.weights.catalogue import DEFAULTS, other_weights
+
+        say(f"Weights: {DEFAULTS[system]}; --weights also takes {other_weights(system)}.")
 
 
 def _tell(report: Path, facts: dict[str, Any]) -> None:

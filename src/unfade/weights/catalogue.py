@@ -16,6 +16,9 @@ from unfade.weights.passport import Passport, file_hash, read_passport
 
 DEFAULTS = {"nuclei-unet": "nuclei-unet-dsb2018", "lexy": "lexy-synthetic"}  # used where nothing is asked for
 
+# Weights beside the package, in experiments/weights of the repository: their data allow research alone, or bind by GPL.
+ELSEWHERE: dict[str, tuple[str, ...]] = {"lexy": ("lexy-ktr",)}
+
 
 @dataclass(frozen=True)
 class Weights:
@@ -50,6 +53,13 @@ def shipped() -> dict[str, Passport]:
     return {p.stem: read_passport(p) for p in sorted(folder.glob("*.json")) if p.with_suffix(".safetensors").is_file()}
 
 
+def other_weights(system: str) -> str:
+    """What `--weights` takes beside the default of a system, in words."""
+    inside = [n for n, p in shipped().items() if p.system == system and n != DEFAULTS.get(system)]
+    beside = [f"{name} of experiments/weights in the repository" for name in ELSEWHERE.get(system, ())]
+    return ", ".join([*inside, *beside, "a file", "the folder of a training"])
+
+
 def find_weights(system: str, weights: str | Path | None = None) -> Path:
     """Path of the weights file called `weights` (a shipped name or a path), or of the system's default.
 
@@ -60,7 +70,8 @@ def find_weights(system: str, weights: str | Path | None = None) -> Path:
     """
     if weights is None:
         if system not in DEFAULTS:
-            raise WeightsError(f"No weights for '{system}' ship with this release; give --weights FILE or train some.")
+            takes = other_weights(system)
+            raise WeightsError(f"No weights for '{system}' ship with this release; --weights takes {takes}.")
         weights = DEFAULTS[system]
     inside = _folder() / f"{weights}.safetensors"
     if inside.is_file():

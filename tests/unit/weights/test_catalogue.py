@@ -8,8 +8,16 @@ import torch
 from unfade.errors import WeightsError
 from unfade.registry import load
 from unfade.systems.nuclei_unet import NucleiUNet, NucleiUNetSettings
-from unfade.weights.catalogue import find_weights, load_weights, save_weights, shipped
-from unfade.weights.passport import file_hash
+from unfade.weights.catalogue import (
+    DEFAULTS,
+    ELSEWHERE,
+    find_weights,
+    load_weights,
+    other_weights,
+    save_weights,
+    shipped,
+)
+from unfade.weights.passport import file_hash, read_passport
 
 SMALL = NucleiUNetSettings(width=8, levels=2)
 
@@ -68,3 +76,19 @@ def test_every_shipped_passport_is_true() -> None:
         network = kind(kind.settings_type.parse(found.settings)).network()
         assert passport.parameters == sum(p.numel() for p in found.into(network).parameters())
         assert path.stat().st_size < 20_000_000
+
+
+def test_weights_beside_the_package_are_there_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = Path(__file__).resolve().parents[3] / "experiments" / "weights"
+    for system, names in ELSEWHERE.items():
+        for name in names:
+            passport = read_passport(folder / f"{name}.json")
+            assert (passport.system, passport.sha256) == (system, file_hash(folder / f"{name}.safetensors"))
+            assert name in other_weights(system)
+    assert "lexy-ktr" in other_weights("lexy")
+    assert "lexy-synthetic" not in other_weights("lexy")  # the default is not another one
+    monkeypatch.delitem(DEFAULTS, "lexy")
+    with pytest.raises(
+        WeightsError, match=r"No weights for 'lexy' ship .*--weights takes lexy-synthetic, lexy-ktr of "
+    ):
+        find_weights("lexy")
