@@ -21,7 +21,12 @@ def repair(
         str | None,
         typer.Option(metavar="WAY", help="How masks are moved: flow, mean-flow, shift or none (mean-flow)."),
     ] = None,
-    flow: Annotated[str | None, typer.Option(metavar="NAME", help="Estimator of dense flow (ilk).")] = None,
+    flow: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Estimator of dense flow: ilk, tvl1 or flownet (ilk).")
+    ] = None,
+    flow_weights: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Weights of flownet, made by unfade train --system flow.")
+    ] = None,
     uncertainty: Annotated[
         str | None, typer.Option(metavar="FROM", help="both, system, or consistency in time (both).")
     ] = None,
@@ -39,6 +44,7 @@ def repair(
         "policy": policy,
         "motion": motion,
         "flow": flow,
+        "flow_weights": flow_weights,
         "uncertainty": uncertainty,
         "theta": theta,
         "max_age": max_age,

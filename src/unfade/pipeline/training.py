@@ -20,6 +20,7 @@ from unfade.models.pretrained import IMAGENET, NONE, load_encoders, pretrained_e
 from unfade.ops.boxes import NUCLEUS
 from unfade.ops.device import Precision
 from unfade.ops.relabel import areas
+from unfade.pipeline.own_frames import is_run, read_run
 from unfade.pipeline.segmenting import found_in, open_engine, open_stage
 from unfade.pipeline.settings import PredictSettings
 from unfade.predict.diameter import zoom_for
@@ -102,10 +103,15 @@ def with_recipe(settings: TrainingSettings) -> TrainingSettings:
 
 
 def read_examples(folder: Path, settings: TrainingSettings, system: Any) -> Sequence[Still]:
-    """What a folder holds to learn from: sequences with marks of tracks for samplers that follow objects in time."""
+    """What a folder holds to learn from: sequences with marks of tracks for samplers that follow objects in time.
+
+    Samplers that need no truth also take a finished run: the frames of its movie.
+    """
     kind = load("samplers", settings.draw or system.sampler)
     if getattr(kind, "tracked", False) and is_challenge(folder):
         return read_tracked(folder, settings.sequences, settings.silver, settings.held)
+    if getattr(kind, "truthless", False) and is_run(folder):
+        return read_run(folder)
     return read_training_folder(folder)
 
 

@@ -45,6 +45,7 @@ class PairSampler(Dataset[Batch]):
     """Item i is batch i: `{"inputs": {"image": (B, 2, 1, Y, X)}, "targets": {"flow": (B, 1, 2, Y, X)}}`."""
 
     settings_type = PairSamplerSettings
+    truthless = True  # masks only tell which pixels may fade
 
     def __init__(
         self, stills: Sequence[Still], system: Any, settings: PairSamplerSettings, seed: int, steps: int

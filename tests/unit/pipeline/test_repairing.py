@@ -19,6 +19,7 @@ from unfade.errors import MissingInputError, OutputError, SettingsError, Weights
 from unfade.pipeline import repairing
 from unfade.pipeline.folder import RunFolder
 from unfade.pipeline.settings import RunSettings
+from unfade.pipeline.training import TrainingSettings, train
 from unfade.repair import RepairSettings
 from unfade.synth import TranslocationMovie, TranslocationSettings
 
@@ -162,3 +163,24 @@ def test_what_is_carried_survives_its_file(tmp_path: Path) -> None:
     repairing._write_carried(tmp_path / "b.npz", [])
     assert repairing._read_carried(tmp_path / "b.npz") == []
     assert RunFolder(tmp_path).is_repaired() is False
+
+
+def test_flownet_learns_on_the_movie_s_own_frames_and_repairs_it(run: Path, tmp_path: Path) -> None:
+    """The whole way of the paper in two commands, at toy size."""
+    small = TrainingSettings.parse(
+        {
+            "system": "flow",
+            "settings": {"width": 0.125, "reach": 2},
+            "sampler": {"crop_px": 64, "batch": 1},
+            "train": {"steps": 2, "check_every": 2, "workers": 0, "device": "cpu"},
+        }
+    )
+    told = []
+    scores = train(run, tmp_path / "flow", small, lambda step, steps, values: told.append((step, values)))
+    assert told[0][0] == 0
+    assert told[0][1]["frames"] == 9  # the tenth is held
+    assert scores["EPE_px of no flow"] > 0
+    facts = api.repair(run, {"flow": "flownet", "flow_weights": str(tmp_path / "flow" / "best.safetensors")})
+    assert facts["flows"] > 0
+    with pytest.raises(MissingInputError, match="no training folder"):
+        train(run, tmp_path / "other", TrainingSettings())
