@@ -8,7 +8,10 @@ import os
 import re
 import shutil
 import signal
+import subprocess
+import sys
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -23,15 +26,17 @@ from unfade.data.table import read_table
 from unfade.data.tiff_writer import write_ome_tiff
 from unfade.pipeline import segmenting
 from unfade.pipeline.batch import run_batch
+from unfade.pipeline.exporting import Format, export
 from unfade.pipeline.opening import open_model
 from unfade.pipeline.running import Way
 from unfade.pipeline.settings import RunSettings
 from unfade.predict import stitched
 from unfade.records import Movie
 from unfade.scale.pool import Here
-from unfade.testing.movies import tiny
+from unfade.testing.movies import noise, tiny
 
 GIVEN = ("--diameter", 12)
+FORMATS: tuple[Format, ...] = get_args(Format)
 SETTINGS = RunSettings.parse({"predict": {"diameter": 12.0}})
 
 
@@ -127,13 +132,15 @@ def test_resume_tells_what_is_kept_and_why_the_rest_is_not(
     words = ("batch", screen, "-o", out, *GIVEN, "--resume")
     said = unfade(*words)
     assert said.code == 0
-    assert "exp_B02_s1: measure is kept." in said.err
-    assert "exp_B03_s1: link is kept." in said.err
-    assert "exp_B03_s1: measure is done again: tracks.csv is missing." in said.err
+    assert "exp_B02_s1: nothing is to be done." in said.err
+    assert "exp_B03_s1: segment, link are kept; measure is done again: tracks.csv is missing." in said.err
+    log = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    assert log[-2]["reasons"][-1] == "measure is done again: tracks.csv is missing"
     assert contents(out) == contents(done)
     (out / "s.toml").write_text("schema = 1\n[link]\ngap = 0\n")
     said = unfade(*words[:4], *GIVEN, "--settings", out / "s.toml")
-    assert "exp_B04_s1: link is done again: link.gap was 2, is 0." in said.err
+    because = "link is done again: link.gap was 2, is 0; measure is done again: what it starts from has changed."
+    assert f"exp_B04_s1: {because}" in said.err
     assert "segment" not in said.err
     assert "leave out --resume" in unfade(*words[:3], tmp_path / "new", "--resume").sentence()
 
@@ -172,6 +179,25 @@ def test_a_place_that_is_something_else(unfade: Command, finished: Path, screen:
 # ------------------------------------------------------------------------------------------------------ many processes
 
 
+def exports(run: Path) -> dict[str, str]:
+    """Hash of every file of every export of a run."""
+    found = {}
+    for kind in FORMATS:
+        place = run.with_name(f"{run.name} as {kind}")
+        export(run, kind, place)
+        found |= {f"{kind}/{name}": value for name, value in contents(place).items()}
+    return found
+
+
+def same(run: Path, other: Path) -> None:
+    """Labels, tables, work files and every export of two runs are the same, byte by byte."""
+    assert contents(run) == contents(other)
+    ours, theirs = exports(run), exports(Path(shutil.copytree(other, run.with_name(f"{run.name} beside"))))
+    assert ours == theirs
+    assert {name.partition("/")[0] for name in ours} == set(FORMATS)
+    assert len(ours) > 20
+
+
 def test_workers_give_the_same_and_one_that_dies_changes_nothing(
     screen: Path, done: Path, movie: Path, finished: Path, tmp_path: Path
 ) -> None:
@@ -184,8 +210,13 @@ def test_workers_give_the_same_and_one_that_dies_changes_nothing(
             found = run_batch(list_positions(screen), tmp_path / "many", SETTINGS, way=Way(pool=pool, report=False))
             assert found.failed == 0
             assert contents(tmp_path / "many") == contents(done)  # whole positions
+            (tmp_path / "many" / "exp_B03_s1" / "tracks.csv").unlink()
+            told: list[str] = []
+            again = Way(pool=pool, tell=told.append, report=False)
+            run_batch(list_positions(screen), tmp_path / "many", SETTINGS, way=again)
+            assert told == ["exp_B03_s1: measure is done again: tracks.csv is missing."]
             api.run(movie, tmp_path / "one", SETTINGS, way=Way(pool=pool))  # ranges of frames
-            assert contents(tmp_path / "one") == contents(finished)
+            same(tmp_path / "one", finished)
             with Client(address) as boss:
                 processes = list(boss.run(os.getpid).values())
             killed: list[int] = []
@@ -197,14 +228,14 @@ def test_workers_give_the_same_and_one_that_dies_changes_nothing(
 
             api.run(movie, tmp_path / "hurt", SETTINGS, kill, Way(pool=pool))
             assert killed
-            assert contents(tmp_path / "hurt") == contents(finished)
+            same(tmp_path / "hurt", finished)
 
 
 def test_local_workers_through_the_command_line(unfade: Command, movie: Path, finished: Path, tmp_path: Path) -> None:
     said = unfade("run", movie, "-o", tmp_path / "out", *GIVEN, "--dask", "local:2")
     assert said.code == 0, said.err
     assert "2 workers; watch them at http" in said.err
-    assert contents(tmp_path / "out") == contents(finished)
+    same(tmp_path / "out", finished)
     assert (tmp_path / "out" / "report.html").is_file()
     labels = [np.asarray(open_labels(p)) for p in (tmp_path / "out", finished)]
     assert np.array_equal(*labels)
@@ -276,3 +307,50 @@ def test_parts_of_a_huge_frame_that_were_found_before_a_kill_are_kept(
     assert len([p for p in found if p.parent == parts]) == tiles_of(tmp_path / "wide.ome.tif") - 5
     assert contents(tmp_path / "a") == contents(tmp_path / "b")
     assert list(parts.iterdir()) == []
+
+
+def test_a_folder_that_another_process_works_in_takes_no_second_run(
+    unfade: Command, movie: Path, finished: Path, done: Path, screen: Path, tmp_path: Path
+) -> None:
+    out, many = (Path(shutil.copytree(p, tmp_path / p.name)) for p in (finished, done.parent))
+    holds = (
+        "import sys, time\nfrom pathlib import Path\nfrom unfade.pipeline.locking import locked\n"
+        "a, b = (Path(p) for p in sys.argv[1:])\n"
+        "with locked(a, a / '.unfade'), locked(b, b / '.unfade'):\n"
+        "    print('held', flush=True)\n    time.sleep(100)\n"
+    )
+    command = [sys.executable, "-c", holds, str(out), str(many / "out")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        for words in (
+            ("run", movie, "-o", out, *GIVEN),
+            ("run", movie, "-o", out, *GIVEN, "--resume"),
+            ("repair", out),
+            ("watch", movie.parent, "-o", out),
+            ("batch", screen, "-o", many / "out", *GIVEN),
+        ):
+            sentence = unfade(*words).sentence()
+            assert re.fullmatch(
+                rf"Another run is at work in \S+ \(process {other.pid} on .*\); wait for it or choose another folder\.",
+                sentence,
+            ), (words, sentence)
+        other.kill()
+    assert unfade("run", movie, "-o", out, *GIVEN).code == 0
+
+
+def test_a_plate_that_fails_everywhere_is_told_shortly(unfade: Command, screen: Path, tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("path\n" + "".join(f"none{n}.tif\n" for n in range(96)))
+    said = unfade("run", tmp_path / "list.csv", "-o", tmp_path / "out", *GIVEN)
+    assert said.code == 96
+    assert "0 of 96 positions done" in said.err
+    assert said.err.count("Failed:") == 10
+    assert "86 more failed; the summary says why." in said.err
+    assert pd.read_csv(tmp_path / "out" / "summary.csv")["error"].str.contains("There is no file").sum() == 96
+
+
+def test_positions_without_objects_are_named(unfade: Command, tmp_path: Path) -> None:
+    write_ome_tiff(tmp_path / "dark_A1.ome.tif", noise(2, 64).movie())
+    said = unfade("batch", tmp_path, "-o", tmp_path / "out", *GIVEN)
+    assert said.code == 0
+    assert "Note: no object was found in dark_A1." in said.err

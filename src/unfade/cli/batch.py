@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from unfade.pipeline.settings import RunSettings
     from unfade.scale.cluster import Cluster
 
+SHOWN = 10  # positions that are listed in the terminal
 MOST = 125  # failures that an exit code can tell; shells use the codes above it
 
 Source = Annotated[
@@ -120,8 +121,14 @@ def workers(dask: str | None, config: Path | None) -> Iterator[Cluster | None]:
 
 
 def _tell(screen: Screen) -> None:
-    done = len(screen.outcomes) - screen.failed
-    say(f"{done} of {len(screen.outcomes)} positions done; summary: {screen.summary}")
-    for outcome in screen.outcomes:
-        if outcome.status == "failed":
-            messages.print(f"[bold red]Failed:[/] {escape(outcome.name)}: {escape(outcome.error)}", soft_wrap=True)
+    """How many are done, what went wrong with the others, and who has no object; the summary holds the rest."""
+    failed = [o for o in screen.outcomes if o.status == "failed"]
+    say(f"{len(screen.outcomes) - len(failed)} of {len(screen.outcomes)} positions done; summary: {screen.summary}")
+    for outcome in failed[:SHOWN]:
+        messages.print(f"[bold red]Failed:[/] {escape(outcome.name)}: {escape(outcome.error)}", soft_wrap=True)
+    if len(failed) > SHOWN:
+        say(f"{len(failed) - SHOWN} more failed; the summary says why.")
+    empty = [o.name for o in screen.outcomes if o.status == "done" and o.objects == 0]
+    if empty:
+        more = f" and {len(empty) - SHOWN} more" if len(empty) > SHOWN else ""
+        say(f"Note: no object was found in {', '.join(empty[:SHOWN])}{more}.")

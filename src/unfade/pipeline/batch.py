@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -30,6 +30,7 @@ from unfade.settings import write_toml
 Progress = Callable[[str, int, int], None]
 OnError = Literal["continue", "stop"]
 SUMMARY, LOG, SETTINGS = "summary.csv", "log.jsonl", "batch.toml"
+KEPT = " is kept"  # ends what a run says of a stage that is not done again
 UNITS = {"median_area_px": "px²", "seconds": "s"}
 
 
@@ -50,6 +51,7 @@ class Outcome:
     objects: int = 0
     median_area_px: float = float("nan")
     ratios: tuple[tuple[str, float], ...] = ()  # mean nucleus/ring ratio of each channel
+    reasons: tuple[str, ...] = ()  # which stages were kept, and why others were done again
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,8 @@ def run_batch(
             for outcome in _outcomes(positions, out, settings, way):
                 outcomes.append(outcome)
                 _log(out / LOG, outcome)
+                if way.tell is not None and outcome.reasons:
+                    way.tell(f"{outcome.name}: {reasoned(outcome.reasons)}.")
                 if progress is not None:
                     progress("positions", len(outcomes), len(positions))
                 if outcome.status == "failed" and on_error == "stop":
@@ -122,7 +126,7 @@ def _check_place(out: Path) -> None:
 
 def _outcomes(positions: Sequence[Position], out: Path, settings: RunSettings, way: Way) -> Iterator[Outcome]:
     if way.pool is not None and len(positions) >= way.pool.workers:
-        alone = replace(way, pool=None, tell=None)  # words are heard in this process only
+        alone = replace(way, pool=None, tell=None)
         yield from way.pool.map(partial(run_position, out=out.resolve(), settings=settings, way=alone), positions)
         return
     for position in positions:
@@ -130,22 +134,30 @@ def _outcomes(positions: Sequence[Position], out: Path, settings: RunSettings, w
 
 
 def run_position(position: Position, out: Path, settings: RunSettings, way: Way) -> Outcome:
-    """Run one position; whatever goes wrong with it is told in its outcome."""
+    """Run one position; whatever goes wrong with it is told in its outcome, and so is why stages were done again."""
     known = Outcome(position.name, position.condition, position.well, position.position, str(position.path), "failed")
-    began = time.perf_counter()
-    told = None if way.tell is None else partial(_named, way.tell, position.name)
+    began, said = time.perf_counter(), list[str]()
     try:
-        folder = run(position.path, out / position.name, settings, None, replace(way, tell=told))
-        return replace(_figures(known, folder), status="done", seconds=round(time.perf_counter() - began, 3))
+        folder = run(position.path, out / position.name, settings, None, replace(way, tell=said.append))
+        return replace(_figures(known, folder), status="done", **_spent(began, said))
     except UnfadeError as error:
         text = str(error)
     except Exception as error:  # a movie that trips the program must not end the others' night
         text = f"unexpected {type(error).__name__}: {error}"
-    return replace(known, error=" ".join(text.split()), seconds=round(time.perf_counter() - began, 3))
+    return replace(known, error=" ".join(text.split()), **_spent(began, said))
 
 
-def _named(tell: Callable[[str], None], name: str, text: str) -> None:
-    tell(f"{name}: {text}")
+def _spent(began: float, said: Sequence[str]) -> dict[str, Any]:
+    return {"seconds": round(time.perf_counter() - began, 3), "reasons": tuple(text.rstrip(".") for text in said)}
+
+
+def reasoned(reasons: Sequence[str]) -> str:
+    """What became of the stages of a position in one line: `segment, link are kept; measure is done again: …`."""
+    kept = [text.removesuffix(KEPT) for text in reasons if text.endswith(KEPT)]
+    others = [text for text in reasons if not text.endswith(KEPT)]
+    if kept and not others:
+        return "nothing is to be done"
+    return "; ".join([*([f"{', '.join(kept)} {'are' if len(kept) > 1 else 'is'} kept"] if kept else []), *others])
 
 
 def _figures(known: Outcome, folder: RunFolder) -> Outcome:
@@ -173,7 +185,9 @@ def _log(path: Path, outcome: Outcome) -> None:
 
 def summarised(outcomes: Sequence[Outcome]) -> Table:
     """One row per position: where it belongs, what became of it, its figures."""
-    rows = pd.DataFrame([{k: v for k, v in asdict(o).items() if k not in ("ratios", "error")} for o in outcomes])
+    rows = pd.DataFrame(
+        [{k: v for k, v in asdict(o).items() if k not in ("ratios", "error", "reasons")} for o in outcomes]
+    )
     columns = sorted({name for o in outcomes for name, _ in o.ratios})
     for name in columns:
         rows[f"mean_{name}"] = [dict(o.ratios).get(name, np.nan) for o in outcomes]
