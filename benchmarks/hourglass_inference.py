@@ -1,14 +1,17 @@
-"""What inference of system hourglass costs beside its network, and how much memory it takes. Prints JSON.
+"""What system hourglass costs beside its network, in inference and in its loss, and how much memory. Prints JSON.
 
-usage: python benchmarks/hourglass_inference.py [--data FOLDER] [--only shares memory speed] [--frames N] [--tiles N]
+usage: python benchmarks/hourglass_inference.py [--data FOLDER] [--only shares memory speed loss] [--frames N]
+                                                [--tiles N]
 
 `shares`: frames of DIC-C2DH-HeLa 01 at the preset's size. One single-frame pass of the network at the paper's width
 against everything else that a frame costs: smoothing and resizing, clustering of noisy ideal embeddings of the silver
 truth, bringing labels back, joining in time. Times are of the process, so that a busy machine counts little.
 `memory`: frames of Fluo-N2DL-HeLa in windows of 8 at the paper's width; N of the 40 tiles go through the network, one
-after the other as always, the others are told apart from nothing. Peak memory of the process.
+after the other as always, the others are told apart from nothing. Peak memory of the process, and the size of the
+states that the streaming mode keeps of all tiles.
 `speed`: seconds per frame of whole inference with a random network at the paper's width, exact and streaming, on the
 fastest device there is: paper 4.5 s (DIC-C2DH-HeLa) and 140 s (Fluo-N2DL-HeLa) on a Titan V.
+`loss`: the embedding loss of eight frames of 256 x 256 px, forwards and backwards, by the number of objects.
 """
 
 from __future__ import annotations
@@ -30,6 +33,7 @@ from scipy import ndimage
 from unfade.instances.embedding import ideal
 from unfade.link import LinkSettings
 from unfade.link.pairs import PairLinker
+from unfade.losses.embedding import embedding_terms, find_objects
 from unfade.ops.device import pick_device
 from unfade.ops.warp import resized_labels
 from unfade.predict.blocks import BlockPredictor
@@ -99,8 +103,16 @@ def memory(data: Path, tiles: int) -> dict[str, Any]:
         return np.stack([np.eye(16, dtype=np.float32)[0]] * 2)[:, :, None, None].repeat(256, 2).repeat(256, 3)
 
     predictor.decoded(embed, window.shape[1:], frames[0].shape)
+    states = predictor.embeddings(torch.from_numpy(window[:1, :256, :256]), None)[1]
+    held = asked * sum(t.numel() * t.element_size() for levels in states for t in levels) / 2**30
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    return {"frame": list(frames[0].shape), "tiles": asked, "through the network": tiles, "peak GiB": round(peak, 2)}
+    return {
+        "frame": list(frames[0].shape),
+        "tiles": asked,
+        "through the network": tiles,
+        "peak GiB": round(peak, 2),
+        "states GiB": round(held, 2),
+    }
 
 
 def speed(data: Path, count: int) -> dict[str, Any]:
@@ -119,16 +131,39 @@ def speed(data: Path, count: int) -> dict[str, Any]:
     return out
 
 
+def loss() -> dict[str, float]:
+    """Milliseconds of the loss by the number of objects, dense squares that fill the frames."""
+    torch.manual_seed(0)
+    out = {}
+    for count in (25, 100, 484):
+        side = round(count**0.5)
+        place = torch.arange(256) * side // 256
+        labels = (1 + place[:, None] * side + place).expand(1, 8, 256, 256).contiguous()
+        maps = torch.randn(1, 8, 16, 256, 256, requires_grad=True)
+        times = []
+        for _ in range(4):
+            began = time.process_time()
+            terms = embedding_terms(maps, labels, find_objects(labels, 1.2 * 256 / side))
+            torch.stack(list(terms.values())).sum().backward()
+            times.append(time.process_time() - began)
+        out[f"{count} objects ms"] = round(1000 * min(times), 1)
+    return out
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("UNFADE_DATA", "../shared/data")))
-    parser.add_argument("--only", nargs="+", choices=("shares", "memory", "speed"), default=("shares", "memory"))
+    parser.add_argument(
+        "--only", nargs="+", choices=("shares", "memory", "speed", "loss"), default=("shares", "memory")
+    )
     parser.add_argument("--frames", type=int, default=10)
     parser.add_argument("--tiles", type=int, default=2)
     options = parser.parse_args()
     for name in options.only:
         if name == "shares":
             found = shares(options.data, options.frames)
+        elif name == "loss":
+            found = loss()
         else:
             found = memory(options.data, options.tiles) if name == "memory" else speed(options.data, options.frames)
         print(json.dumps({name: found, "threads": torch.get_num_threads()}), flush=True)
