@@ -31,6 +31,7 @@ LONGEST = 6  # frames beyond which a longer stretch is no better
 WITNESSES = 5  # tracks that must agree on the usual size of a nucleus
 MANY = 0.25  # share of the movie's tracks that they must be, for a signal that fades does so in many cells
 NESTED = 0.75  # share of the smaller mask inside the larger one
+HELD = 0.5  # share of what a mask lost or won that others hold, from which it is a matter between them
 SPREAD = 0.5  # standard deviation of the logarithm of the areas of a movie's nuclei
 UNUSUAL = 0.6  # the same, from which an area is doubted by itself
 
@@ -246,13 +247,22 @@ def _alike(before: Found, now: Found) -> float:
 
 
 def _nested(before: LabelImage | None, labels: LabelImage) -> dict[int, float]:
-    """Share of the smaller of a track's two masks that lies in the larger one."""
+    """Share of the smaller of a track's two masks that lies in the larger one; 0 where others hold the rest of it.
+
+    What a mask loses to others it did not lose with its signal: it was divided, split or joined.
+    """
     if before is None:
         return {}
     pairs = contingency(before, labels)
     same = np.flatnonzero(pairs.ids_a[pairs.i] == pairs.ids_b[pairs.j])
-    small = np.minimum(pairs.area_a[pairs.i[same]], pairs.area_b[pairs.j[same]])
-    return dict(zip(pairs.ids_b[pairs.j[same]].tolist(), (pairs.n[same] / small).tolist(), strict=True))
+    i, j, n = pairs.i[same], pairs.j[same], pairs.n[same]
+    old, new = pairs.area_a[i], pairs.area_b[j]
+    held = np.where(  # by other objects, of the pixels of the larger one
+        old > new, np.bincount(pairs.i, pairs.n)[i] - n, np.bincount(pairs.j, pairs.n)[j] - n
+    )
+    taken = held > HELD * np.abs(old - new)
+    share = np.where(taken, 0.0, n / np.minimum(old, new))
+    return dict(zip(pairs.ids_b[j].tolist(), share.tolist(), strict=True))
 
 
 def _contrasts(image: NDArray[np.generic], labels: LabelImage) -> dict[int, float]:

@@ -71,6 +71,25 @@ def test_single_tracks_that_jump_tell_nothing_of_the_others():
     assert (doubt[jump & (nodes.frame < 8)] < SETTINGS.limit).all()
 
 
+@pytest.mark.parametrize("split", [True, False])
+def test_nuclei_that_fall_in_two_tell_nothing_of_the_usual_size(split):
+    """Where others hold what a mask has lost it was split; where nothing does, its signal was lost."""
+    frames = []
+    for t in range(12):
+        labels = np.zeros((120, 120), np.int32)
+        rows, columns = np.indices(labels.shape)
+        for k in range(9):
+            y, x = 20 + 40 * (k // 3), 20 + 40 * (k % 3)
+            whole = np.hypot(rows - y, columns - x) < 13
+            labels[whole] = k + 1
+            if t >= 8:
+                labels[whole & (columns >= x)] = 21 + k if split else 0
+        frames.append((np.ones(labels.shape), labels, {}))
+    nodes = inspect(frames)
+    before = inconsistency(nodes, SETTINGS)[nodes.frame < 8]
+    assert (before < 0.1).all() if split else (before > SETTINGS.limit).all()
+
+
 def test_a_given_diameter_tells_it_too():
     doubt = inconsistency(movie([7] * 3 + [13] * 9), SETTINGS.changed(diameter_px=14))
     assert (doubt[:3] < SETTINGS.limit).all()
