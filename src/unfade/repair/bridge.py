@@ -162,7 +162,10 @@ class BridgeForward:
     def moved(self, lost: Lost, step: Step, t: int) -> Lost:
         """A cell one frame further."""
         outline = lost.carried.outline
-        own = Own((*outline.centroid, float(outline.area)), self.places.at(lost.track, t))
+
+        def own() -> Own:
+            return Own((*outline.centroid, float(outline.area)), self.places.at(lost.track, t))
+
         return Lost(lost.carried.older(step.carry(outline, own), self.settings.half_life), lost.track)
 
     def _new(self, track: int, t: int) -> int:

@@ -6,6 +6,7 @@ the second. To bring a mask of the second frame to the first it is read at p + f
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -206,12 +207,13 @@ class Step:
             motion = self._carrier.motion
             if motion is None:
                 raise TypeError("dense flow was asked of a carrier without motion")
-            self._flow = motion.between(self._target, moved) + np.array([dy, dx], np.float32)[:, None, None]
+            flow = motion.between(self._target, moved)
+            self._flow = np.ascontiguousarray(flow) + np.array([dy, dx], np.float32)[:, None, None]
             self._carrier.flows += 1
         return self._flow
 
-    def carry(self, outline: Outline, own: Own | None = None) -> Outline:
-        """The outline as it lies in the target frame; `own` are the object's own masks, for shift and scale."""
+    def carry(self, outline: Outline, own: Callable[[], Own] | None = None) -> Outline:
+        """The outline as it lies in the target frame; `own` gives the object's own masks, for shift and scale."""
         warp = self._carrier.warp
         if warp == "flow":
             return outline.warped(self.flow)
@@ -221,9 +223,10 @@ class Step:
         if warp == "none":
             return outline
         dy, dx = self.drift_px
-        if own is None or own.target is None:
+        known = None if own is None else own()
+        if known is None or known.target is None:
             return outline.shifted(-dy, -dx)
-        (y0, x0, before), (y1, x1, after) = own.source, own.target
+        (y0, x0, before), (y1, x1, after) = known.source, known.target
         scaled = outline.scaled(float(np.clip(np.sqrt(after / before), 0.5, 2.0))) if after != before else outline
         return scaled.shifted(y1 - y0, x1 - x0)
 

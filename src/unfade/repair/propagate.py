@@ -145,7 +145,10 @@ class PrintedForward:
 
     def moved(self, lent: Carried, step: Step, t: int) -> Carried:
         """A nucleus one frame further."""
-        own = Own((*lent.outline.centroid, float(lent.outline.area)), self.places.at(lent.track, t))
+
+        def own() -> Own:
+            return Own((*lent.outline.centroid, float(lent.outline.area)), self.places.at(lent.track, t))
+
         return lent.older(step.carry(lent.outline, own), self.settings.half_life)
 
 

@@ -12,6 +12,7 @@ from unfade.records import LabelImage
 
 MARGIN = 4  # px of depth kept around a mask
 Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
 
 
 class Mask(NamedTuple):
@@ -63,8 +64,8 @@ def iou(a: Mask, b: Mask, dy: int = 0, dx: int = 0) -> float:
 def touched(mask: Mask, labels: LabelImage) -> dict[int, int]:
     """Objects of a label image that a mask within it touches, with the number of pixels that they share."""
     h, w = mask.inside.shape
-    ids, count = np.unique(labels[mask.y0 : mask.y0 + h, mask.x0 : mask.x0 + w][mask.inside], return_counts=True)
-    return {int(k): int(n) for k, n in zip(ids, count, strict=True) if k}
+    count = np.bincount(labels[mask.y0 : mask.y0 + h, mask.x0 : mask.x0 + w][mask.inside])
+    return {k: int(count[k]) for k in np.flatnonzero(count).tolist() if k}
 
 
 class Outline:
@@ -76,6 +77,7 @@ class Outline:
     def __init__(self, y0: float, x0: float, depth: Floats | None = None, mask: Mask | None = None) -> None:
         self.y0, self.x0 = y0, x0
         self._depth, self._mask = depth, mask
+        self._pixels: tuple[Ints, Ints] | None = None
 
     @classmethod
     def of(cls, mask: Mask) -> Outline:
@@ -91,22 +93,31 @@ class Outline:
         return self._depth
 
     @property
+    def pixels(self) -> tuple[Ints, Ints]:
+        """Rows and columns of the pixels inside, from the corner on."""
+        if self._pixels is None:
+            rows, columns = np.nonzero(self.depth < 0)
+            self._pixels = rows, columns
+        return self._pixels
+
+    @property
     def area(self) -> int:
         """Pixels inside."""
-        return int(np.count_nonzero(self.depth < 0))
+        return len(self.pixels[0])
 
     @property
     def centroid(self) -> tuple[float, float]:
         """Mean position (y, x) of what is inside; the middle of the box if nothing is."""
-        inside = self.depth < 0
-        if not inside.any():
+        y, x = self.pixels
+        if len(y) == 0:
             return self.y0 + (self.depth.shape[0] - 1) / 2, self.x0 + (self.depth.shape[1] - 1) / 2
-        y, x = _middle(inside)
-        return y + self.y0, x + self.x0
+        return float(y.mean()) + self.y0, float(x.mean()) + self.x0
 
     def shifted(self, dy: float, dx: float) -> Outline:
         """The same shape elsewhere."""
-        return Outline(self.y0 + dy, self.x0 + dx, self.depth)
+        out = Outline(self.y0 + dy, self.x0 + dx, self.depth)
+        out._pixels = self._pixels
+        return out
 
     def scaled(self, factor: float) -> Outline:
         """Enlarged about its centroid by a factor of its diameter."""
@@ -183,7 +194,7 @@ def trimmed(outline: Outline) -> Outline:
 
 def mean_flow(outline: Outline, flow: Floats) -> tuple[float, float]:
     """Mean flow over the shape where it lies after the motion, found in two steps; 0 where it is out of view."""
-    rows, columns = np.nonzero(outline.depth < 0)
+    rows, columns = outline.pixels
     height, width = flow.shape[1:]
     dy = dx = 0.0
     for _ in range(2):
@@ -191,8 +202,8 @@ def mean_flow(outline: Outline, flow: Floats) -> tuple[float, float]:
         seen = (y >= 0) & (y < height) & (x >= 0) & (x < width)
         if not seen.any():
             break
-        part = flow[:, y[seen], x[seen]]
-        dy, dx = float(part[0].mean()), float(part[1].mean())
+        y, x = y[seen], x[seen]
+        dy, dx = (float(part[y, x].mean()) for part in flow)
     return dy, dx
 
 

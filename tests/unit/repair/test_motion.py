@@ -73,7 +73,7 @@ def test_masks_follow_the_flow(warp):
 def test_shift_and_scale_give_the_place_and_area_of_the_own_mask():
     step = Carrier("shift", None).between(np.zeros((60, 60)), np.zeros((60, 60)))
     own = Own((23.5, 34.5, 80.0), (30.0, 20.0, 160.0))
-    outline = step.carry(Outline.of(BOX), own)
+    outline = step.carry(Outline.of(BOX), lambda: own)
     assert outline.centroid == pytest.approx((30, 20), abs=0.2)
     assert outline.area == pytest.approx(160, rel=0.1)
 
