@@ -28,10 +28,11 @@ import zarr
 
 from unfade.data import ctc
 from unfade.data.geff import write_geff
+from unfade.data.instancestore import write_overlapping
 from unfade.data.labelstore import LabelWriter
 from unfade.data.table import write_table, write_tables
 from unfade.pipeline.settings import RunSettings
-from unfade.records import Lineage, Table
+from unfade.records import Instances, Lineage, Table
 from unfade.settings import write_toml
 from unfade.testing.fuzzing import Answer, answers
 from unfade.testing.mutations import damaged_copies
@@ -142,6 +143,8 @@ def _zarrs(place: Path) -> Iterator[tuple[str, Path]]:
         for t, frame in enumerate(LABELS):
             writer.write(t, frame)
     yield "labels", place / "labels.ome.zarr"
+    write_overlapping(place / "masks.zarr", (Instances.of(frame) for frame in LABELS), LABELS.shape)
+    yield "instances", place / "masks.zarr"
 
 
 def image(group: zarr.Group, version: str, number: int) -> None:

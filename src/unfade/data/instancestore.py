@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from zarr.codecs import ZstdCodec
 
 from unfade.data.outputs import replacing
+from unfade.data.zarr_rules import check_store
 from unfade.errors import UnreadableFileError
 from unfade.records import KINDS, Instances
 
@@ -66,12 +67,13 @@ def read_overlapping(path: Path) -> Iterator[Instances]:
     UnreadableFileError
         If it is none, is damaged, or points outside its frames.
     """
+    check_store(path)
     try:
         root = zarr.open_group(path, mode="r")
         told: Any = root.attrs.get("unfade")
         columns = {name: _column(root, name) for name in ("frame", "track", "offset", *_COLUMNS)}
         runs = root["runs"]
-    except (OSError, KeyError, ValueError, TypeError) as error:
+    except Exception as error:
         raise UnreadableFileError(f"{path} holds no instances ({type(error).__name__}); give that of a run.") from None
     if not isinstance(told, dict) or {k: told.get(k) for k in FORMAT} != FORMAT or not isinstance(runs, zarr.Array):
         raise UnreadableFileError(f"{path} holds no instances of a version known here; give that of a run.")
@@ -79,7 +81,7 @@ def read_overlapping(path: Path) -> Iterator[Instances]:
     bounds = np.searchsorted(columns["frame"], np.arange(shape[0] + 1))
     for first, stop in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
         offset = columns["offset"][first : stop + 1]
-        mine = np.asarray(runs[int(offset[0]) : int(offset[-1])], np.int64).reshape(-1, 2)
+        mine = _read_runs(path, runs, int(offset[0]), int(offset[-1]))
         if len(mine) and (mine.min() < 0 or mine.sum(axis=1).max() > shape[1] * shape[2]):
             raise UnreadableFileError(f"{path} is damaged: masks lie outside the frame; run again.")
         yield Instances(
@@ -90,6 +92,13 @@ def read_overlapping(path: Path) -> Iterator[Instances]:
             offset=offset - offset[0],
             **{name: columns[name][first:stop] for name in _COLUMNS},
         )
+
+
+def _read_runs(path: Path, runs: zarr.Array[Any], first: int, stop: int) -> NDArray[np.int64]:
+    try:
+        return np.asarray(runs[first:stop], np.int64).reshape(-1, 2)
+    except Exception as error:
+        raise UnreadableFileError(f"{path} is damaged ({type(error).__name__}): masks cannot be read.") from None
 
 
 def _checked(path: Path, told: Any, columns: dict[str, NDArray[Any]], runs: tuple[int, ...]) -> tuple[int, int, int]:

@@ -17,6 +17,7 @@ from unfade.data import ReadSettings, ctc, open_labels, open_movie
 from unfade.data.ctc_faults import validate
 from unfade.data.describing import describe
 from unfade.data.geff import read_geff
+from unfade.data.instancestore import read_overlapping
 from unfade.data.omexml import parse_ome
 from unfade.data.positions import list_positions
 from unfade.data.table import read_table
@@ -29,18 +30,20 @@ LIMIT_S = 60.0  # after which a process that answers nothing is ended
 
 
 def movie(path: Path) -> None:
-    """Look at a movie and read its first frames."""
+    """Look at a movie and read its first frames, whole and by rows."""
     describe(path)
     opened = open_movie(path, ReadSettings(project="max"))
     for t in range(min(len(opened), FRAMES)):
         opened.frame(t)
+        opened.rows(t).read(0, 1)
 
 
 def labels(path: Path) -> None:
-    """Read the first frames of label images."""
+    """Read the first frames of label images, whole and by rows."""
     opened = open_labels(path)
     for t in range(min(len(opened), FRAMES)):
         opened.frame(t)
+        opened.rows(t).read(0, 1)
 
 
 def challenge(path: Path) -> None:
@@ -77,8 +80,14 @@ def graph(path: Path) -> None:
     read_geff(path)
 
 
+def instances(path: Path) -> None:
+    """Read masks that may overlap."""
+    for _ in read_overlapping(path):
+        pass
+
+
 READERS: dict[str, Callable[[Path], None]] = {
-    f.__name__: f for f in (movie, labels, challenge, settings, xml, positions, table, graph)
+    f.__name__: f for f in (movie, labels, challenge, settings, xml, positions, table, graph, instances)
 }
 
 
