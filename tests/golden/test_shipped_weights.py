@@ -14,7 +14,7 @@ from unfade.testing.movies import noise, small
 # 20, 19, 20, 20, 21, 20, 21, 21, 21, 21, 21, 21, and the reporter leaves the nuclei after frame 4
 GOLDEN = {
     "nuclei-unet": (0, [19, 19, 19, 19, 19, 19, 21, 21, 20, 20, 20, 20]),
-    "lexy": (1, [21, 20, 20, 20, 19, 20, 19, 20, 22, 22, 22, 21]),
+    "lexy": (1, [19, 18, 19, 19, 19, 16, 17, 19, 20, 20, 20, 19]),
 }
 
 
@@ -31,6 +31,6 @@ def test_counts_of_a_movie(system: str) -> None:
     assert counts(system, small().movie(), channel, 18.0) == expected
 
 
-@pytest.mark.parametrize(("system", "expected"), [("nuclei-unet", [0, 0, 0]), ("lexy", [2, 0, 1])])
+@pytest.mark.parametrize(("system", "expected"), [("nuclei-unet", [0, 0, 0]), ("lexy", [0, 0, 0])])
 def test_counts_of_noise(system: str, expected: list[int]) -> None:
     assert counts(system, noise().movie(), GOLDEN[system][0], 18.0) == expected
