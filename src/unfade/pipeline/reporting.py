@@ -67,4 +67,8 @@ def notes_of(movie: Movie, manifest: dict[str, Any]) -> list[str]:
     elif measured["empty_rings"]:
         few = f"{measured['empty_rings']} of {measured['objects']} objects"
         notes.append(f"{few} have no room for a cytoplasm ring; their ratios are missing.")
+    mended = manifest["stages"].get("repair", {})
+    carried = mended.get("updated", 0) + mended.get("interpolated", 0)
+    if carried:
+        notes.append(f"{carried} of {measured['objects']} objects were carried by repair, not seen in their frame.")
     return notes

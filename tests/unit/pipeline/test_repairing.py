@@ -80,6 +80,9 @@ def test_repair_leaves_what_was_seen_and_tells_what_was_carried(run: Path, tmp_p
     page = (run / "report.html").read_text()
     assert "carried by repair" in page
     assert "confidence 0." in page
+    carried = facts["updated"] + facts["interpolated"]
+    notes = json.loads((run / "manifest.json").read_text())["notes"]
+    assert f"{carried} of {len(rows)} objects were carried by repair, not seen in their frame." in notes
     api.export(run, "geff", tmp_path / "geff")
     lineage, table = read_geff(tmp_path / "geff")
     assert len(lineage.frame) == len(rows)
