@@ -2,7 +2,8 @@
 
 usage: python benchmarks/hourglass_bound.py [--data FOLDER] [--case NAME SEQUENCE KIND]... [--noise 0 0.1] [--frames N]
 
-The true label images are seen at the size of the preset of their data set (`preset`) or at their own (`native`), given
+The true label images are seen at the size of the preset of their data set (`preset`) or at their own (`native`, where
+all lengths of the preset, tiles included, grow with the frame), given
 ideal embeddings with noise of this standard deviation per dimension, smoothed over 1 px as a network's output is, then
 clustered in tiles, joined in time and compared with the truth itself. FOLDER is UNFADE_DATA or ../shared/data. Prints
 JSON: SEG, DET, TRA, true divisions, and those missed and made up.
@@ -72,9 +73,10 @@ def bound(folder: Path, name: str, sequence: str, kind: str, native: bool, noise
     count = min(len(truth.labels), frames or len(truth.labels))
     images = sorted((folder / "ctc" / name / f"{sequence}_{kind}" / "SEG").glob("man_seg*.tif"))[:count]
     labels = [ctc.read_labels(path) for path in images]
-    values = dict(Hourglass.presets[name])
-    size = labels[0].shape if native else tuple(values["size_px"])
-    system = Hourglass(HourglassSettings.parse({**values, "size_px": size}))
+    system = Hourglass(HourglassSettings.parse(Hourglass.presets[name]))
+    if native:
+        system = Hourglass(enlarged(system.settings, labels[0].shape))
+    size = system.settings.size_px or labels[0].shape
     began = time.process_time()
     found = list(blocks(labels, noise, system, (size[0], size[1])))
     seconds = time.process_time() - began
@@ -97,6 +99,22 @@ def bound(folder: Path, name: str, sequence: str, kind: str, native: bool, noise
         **divisions(scores.figures),
         "CPU ms per frame": round(1000 * seconds / count, 1),
     }
+
+
+def enlarged(settings: HourglassSettings, size: tuple[int, ...]) -> HourglassSettings:
+    """The settings for frames of another size, with the same objects in the same tiles."""
+    known = settings.size_px or size
+    zoom, cluster = float(np.sqrt(np.prod(size) / np.prod(known))), settings.cluster
+    return settings.changed(
+        size_px=tuple(size),
+        tile_px=round(settings.tile_px * zoom),
+        overlap_px=round(settings.overlap_px * zoom),
+        cluster=cluster.changed(
+            min_area_px=cluster.min_area_px * zoom**2,
+            reach_px=cluster.reach_px * zoom,
+            coordinate=cluster.coordinate / zoom,
+        ).plain(),
+    )
 
 
 def divisions(figures: dict[str, Any]) -> dict[str, int]:
