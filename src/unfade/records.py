@@ -430,11 +430,14 @@ class Lineage:
 
     def tracks(self) -> pd.DataFrame:
         """One row per track: `track, first, last, frames` (number of nodes) and `parent` (0 = none)."""
-        nodes = pd.DataFrame({"track": self.track, "frame": self.frame})
-        rows = nodes.groupby("track")["frame"].agg(first="min", last="max", frames="size").reset_index()
-        parent = dict(self.parents[::-1].tolist())  # the first pair of a child wins in this flat view
-        rows["parent"] = [int(parent.get(int(t), 0)) for t in rows["track"]]
-        return rows.astype("int64")
+        order = np.lexsort((self.frame, self.track))
+        track, frame = self.track[order].astype(np.int64), self.frame[order].astype(np.int64)
+        begin = np.flatnonzero(np.diff(track, prepend=track[:1] - 1))
+        end = np.append(begin[1:], len(track))[: len(begin)]
+        known = dict(self.parents[::-1].tolist())  # the first pair of a child wins in this flat view
+        parent = np.array([known.get(n, 0) for n in track[begin].tolist()], np.int64)
+        columns = (track[begin], frame[begin], frame[end - 1], end - begin, parent)
+        return pd.DataFrame(dict(zip(("track", "first", "last", "frames", "parent"), columns, strict=True)))
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import platform
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -249,6 +250,11 @@ def key_of(*parts: Any) -> str:
 
 def versions() -> dict[str, str]:
     """Versions of everything that takes part in a result."""
+    return dict(_versions())
+
+
+@cache
+def _versions() -> dict[str, str]:
     out = {"unfade": unfade.__version__, "python": platform.python_version(), "platform": platform.platform()}
     for name in ("torch", "torchvision", "numpy", "scipy", "scikit-image", "pandas", "zarr", "tifffile"):
         try:
