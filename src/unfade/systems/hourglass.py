@@ -66,7 +66,11 @@ class Hourglass(System):
     name: ClassVar[str] = "hourglass"
     settings_type: ClassVar[type[Settings]] = HourglassSettings
     presets: ClassVar[dict[str, dict[str, Any]]] = {
-        "default": {**SMALL, "diameter_px": (14.0, 22.0), "cluster": {"min_area_px": 25, "reach_px": 24}},
+        "default": {
+            **SMALL,
+            "diameter_px": (14.0, 22.0),
+            "cluster": {"min_area_px": 75, "reach_px": 24, "bandwidth": 0.3},  # chosen on validation movies
+        },
         "paper": {},
         "DIC-C2DH-HeLa": _table_1(256, 256, 500, 50),
         "Fluo-C2DL-MSC": _table_1(256, 256, 100, 150),
