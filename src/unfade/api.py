@@ -288,7 +288,6 @@ def compare(
     truth: LabelsLike | None = None,
     names: Sequence[str] | None = None,
     *,
-    metrics: Sequence[str] | None = None,
     threshold: float = 0.5,
     draws: int = 1000,
     seed: int = 0,
@@ -306,7 +305,7 @@ def compare(
     """
     from unfade.pipeline import comparing
 
-    return comparing.compare(results, truth, names, metrics, threshold, draws, seed, progress)
+    return comparing.compare(results, truth, names, threshold, draws, seed, progress)
 
 
 def _listed(side: LabelsLike | Sequence[LabelsLike]) -> list[LabelsLike]:

@@ -66,7 +66,6 @@ def compare(
     results: Sequence[LabelsLike],
     truth: LabelsLike | None = None,
     names: Sequence[str] | None = None,
-    metrics: Sequence[str] | None = None,
     threshold: float = 0.5,
     draws: int = 1000,
     seed: int = 0,
@@ -95,7 +94,7 @@ def compare(
     scores, gains = {}, {}
     if truth is not None:
         for name, result in zip(called, results, strict=True):
-            scores[name] = score_pairs([(result, truth)], metrics, 0, seed, progress)
+            scores[name] = score_pairs([(result, truth)], None, 0, seed, progress)
         gains = {n: _gain(seen.nearness[0], seen.nearness[k], plan, threshold) for k, n in enumerate(called) if k}
     return Compared(
         names=called,

@@ -134,15 +134,17 @@ def _found(run: RunFolder) -> Callable[[int], Instances] | None:
 
 
 def _of_kind(found: Instances, kind: int) -> Instances:
-    """The objects of one kind."""
-    keep = np.flatnonzero(found.kind == kind)
-    if len(keep) == len(found):
+    """The objects of one kind in the frame in question, the last one of those that were segmented together."""
+    last = found.shape[0] - 1
+    keep = np.flatnonzero((found.kind == kind) & (found.frame == last))
+    if len(keep) == len(found) and last == 0:
         return found
     counts = np.diff(found.offset)[keep]
     rows = [found.runs[found.offset[n] : found.offset[n + 1]] for n in keep]
-    columns = ("frame", "id", "kind", "box", "score", "u_total", "u_data", "u_model")
+    columns = ("id", "kind", "box", "score", "u_total", "u_data", "u_model")
     return Instances(
-        shape=found.shape,
+        shape=(1, *found.shape[1:]),
+        frame=np.zeros(len(keep), np.int32),
         runs=np.concatenate([np.zeros((0, 2), np.int64), *rows]),
         offset=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
         **{name: getattr(found, name)[keep] for name in columns},
