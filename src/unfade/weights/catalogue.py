@@ -14,7 +14,12 @@ from unfade.errors import WeightsError
 from unfade.ops.tensorfile import read_tensors, write_tensors
 from unfade.weights.passport import Passport, file_hash, read_passport
 
-DEFAULTS = {"nuclei-unet": "nuclei-unet-dsb2018", "lexy": "lexy-synthetic"}  # used where nothing is asked for
+# used where nothing is asked for
+DEFAULTS = {
+    "nuclei-unet": "nuclei-unet-dsb2018",
+    "lexy": "lexy-synthetic",
+    "hourglass": "hourglass-synthetic",
+}
 
 # Weights beside the package, in experiments/weights of the repository: their data allow research alone, or bind by GPL.
 ELSEWHERE: dict[str, tuple[str, ...]] = {"lexy": ("lexy-ktr",)}
