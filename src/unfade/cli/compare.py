@@ -62,15 +62,15 @@ def _show_results(found: Compared) -> None:
     for name in found.names:
         table.add_column(escape(name), justify="right")
     shown = _usual(found)
-    for row in found.rows():
-        key = row["figure"]
+    for key, values in found.rows().items():
         if any(key in facts for facts in found.facts.values()):
-            table.add_row(key, *(_text(row[name]) for name in found.names))
+            table.add_row(key, *(_text(value) for value in values))
         elif key in shown:
-            table.add_row(key, *_marked([row[name] for name in found.names], key))
+            table.add_row(key, *_marked(values, key))
     console.results.print(table)
     for name, gain in found.gains.items():
-        told = f"F1 of {escape(name)} minus {escape(found.names[0])}: {_signed(gain)} over {gain.count} frames"
+        told = f"F1 of {escape(name)} minus {escape(found.names[0])}: {_signed(gain)} at IoU {gain.how['IoU']}"
+        told += f" over {gain.count} frames" if gain.count else ": the truth outlines no frame whole"
         console.results.print(told, soft_wrap=True)
 
 
@@ -78,6 +78,9 @@ def _show_agreement(found: Compared) -> None:
     """How alike every two results are, and in which frames they are least so."""
     console.results.print()
     for (a, b), figure in found.agreement.items():
+        if not figure.count:
+            console.results.print(f"{escape(a)} and {escape(b)} hold no object", soft_wrap=True)
+            continue
         span = "" if figure.interval is None else f" ({figure.interval.low:.3f}–{figure.interval.high:.3f})"
         console.results.print(
             f"{escape(a)} and {escape(b)} agree: F1 {figure.value:.3f}{span} at IoU {figure.how['IoU']}", soft_wrap=True
@@ -102,7 +105,8 @@ def _marked(values: list[Any], name: str) -> list[str]:
     known = [v for v in values if v is not None and v == v]
     share = CATALOGUE[name].group in SHARES and not CATALOGUE[name].total
     best = max(known) if share and len(set(known)) > 1 else None
-    return [f"[bold]{_text(v)}[/]" if best is not None and v == best else _text(v) for v in values]
+    text = [f"{v:.3f}" if share and v is not None and v == v else _text(v) for v in values]
+    return [f"[bold]{t}[/]" if best is not None and v == best else t for t, v in zip(text, values, strict=True)]
 
 
 def _text(value: Any) -> str:

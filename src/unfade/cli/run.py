@@ -160,7 +160,7 @@ def _tell(report: Path, facts: dict[str, Any]) -> None:
     """What a person wants to know first, and the notes."""
     stages = facts["stages"]
     messages.print(
-        f"[bold]{stages['link']['tracks']}[/] tracks, [bold]{stages['measure']['objects']}[/] objects in "
+        f"[bold]{stages['measure']['tracks']}[/] tracks, [bold]{stages['measure']['objects']}[/] objects in "
         f"{facts['input']['shape'][0]} frames; report: [cyan]{escape(str(report))}[/]",
         soft_wrap=True,
     )

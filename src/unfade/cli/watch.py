@@ -87,7 +87,7 @@ def watch(
         say_json({"out": str(folder.root), "frames": len(heard), "latency_s": latency, "manifest": facts})
         return
     say(
-        f"{len(heard)} frames, {facts['stages']['link']['tracks']} tracks; latency {latency['median']:.2f} s in the "
+        f"{len(heard)} frames, {facts['stages']['measure']['tracks']} tracks; latency {latency['median']:.2f} s in the "
         f"median, {latency['p95']:.2f} s at the 95th percentile; report: {folder.report}"
     )
     for note in facts["notes"]:

@@ -21,7 +21,7 @@ from unfade.measure.settings import MeasureSettings
 from unfade.ops.bands import Band, bands_of
 from unfade.records import Calibration, Image, Kind, LabelImage, Rows
 
-VERSION = 4  # rises when the same settings give other values
+VERSION = 5  # rises when the same settings give other values
 
 Confidence = Mapping[int, float] | NDArray[Any] | None
 

@@ -168,7 +168,7 @@ def _figures(known: Outcome, folder: RunFolder) -> Outcome:
     return replace(
         known,
         frames=int(facts["input"]["shape"][0]),
-        tracks=int(facts["stages"]["link"]["tracks"]),
+        tracks=int(facts["stages"]["measure"]["tracks"]),
         objects=len(rows),
         median_area_px=float(rows["area_px"].median()) if len(rows) else float("nan"),
         ratios=tuple((name, float(rows[name].mean())) for name in known_ratios),

@@ -49,13 +49,12 @@ class Compared:
             "versions": versions(),
         }
 
-    def rows(self) -> list[dict[str, Any]]:
-        """A row per figure with a column per result: facts first, then scores."""
+    def rows(self) -> dict[str, list[Any]]:
+        """Of every figure its values for all results: facts first, then scores."""
         known = dict.fromkeys(key for found in self.facts.values() for key in found)
-        rows = [{"figure": key, **{n: self.facts[n].get(key) for n in self.names}} for key in known]
+        rows = {key: [self.facts[n].get(key) for n in self.names] for key in known}
         scored = dict.fromkeys(key for found in self.scores.values() for key in found)
-        rows += [{"figure": key, **{n: self._value(n, key) for n in self.names}} for key in scored]
-        return rows
+        return rows | {key: [self._value(n, key) for n in self.names] for key in scored}
 
     def _value(self, name: str, key: str) -> float | None:
         found = self.scores[name].get(key)
@@ -118,10 +117,15 @@ def write(folder: Path, found: Compared) -> Path:
         raise OutputError(f"{folder} is taken by something else; choose another folder.")
     with guarded(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        write_text(folder / FILES[0], pd.DataFrame(found.rows()).to_csv(index=False, lineterminator="\n"))
+        write_text(folder / FILES[0], _figures(found).to_csv(index_label="figure", lineterminator="\n"))
         write_text(folder / FILES[1], found.frames.to_csv(index=False, lineterminator="\n", float_format="%.6g"))
         write_json(folder / FILES[2], found.plain())
     return folder
+
+
+def _figures(found: Compared) -> pd.DataFrame:
+    """A row per figure and a column per result."""
+    return pd.DataFrame.from_dict(found.rows(), orient="index", columns=list(found.names), dtype=object)
 
 
 @dataclass(frozen=True)
@@ -244,6 +248,12 @@ def _check(names: Sequence[str], sides: Sequence[Side], truth: Side | None) -> N
                 f"{name} has frames {side.labels.shape} but {names[0]} has {sides[0].labels.shape} (T, Y, X); "
                 "compare results of the same movie."
             )
+    runs = [(n, RunFolder(s.path)) for n, s in zip(names, sides, strict=True) if s.path is not None]
+    of = {name: run.read_manifest()["input"].get("hash") for name, run in runs if run.manifest.is_file()}
+    first = next(iter(of), None)
+    for name, content in of.items():
+        if content != of[first or name]:
+            raise SettingsError(f"{name} is a run of another movie than {first}; compare results of the same movie.")
 
 
 def _names(sides: Sequence[Side], given: Sequence[str] | None) -> tuple[str, ...]:

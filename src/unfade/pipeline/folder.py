@@ -83,7 +83,8 @@ class RunFolder:
 
     def is_repaired(self) -> bool:
         """Whether the tables of the run are those of its repaired labels."""
-        return bool(self.read_manifest().get("settings", {}).get("repair", {}).get("enabled", False))
+        found = self.read_manifest()
+        return _wants_repair(found) and bool(found["stages"].get("repair", {}).get("complete", False))
 
     @property
     def report(self) -> Path:
@@ -127,11 +128,15 @@ class RunFolder:
         """Replace the manifest."""
         write_json(self.manifest, dict(values))
 
-    def complete(self) -> bool:
-        """Whether every stage of the run is complete; one that makes no report has a stage less."""
+    def complete(self, repaired: bool = True) -> bool:
+        """Whether every stage of the run is complete; one that makes no report has a stage less.
+
+        Without `repaired` a repair that was asked for may be missing.
+        """
         found = self.read_manifest()
         stages = found.get("stages", {})
         wanted = [name for name in STAGES if name != "report" or found.get("reported", True)]
+        wanted += ["repair"] if repaired and _wants_repair(found) else []
         return all(stages.get(name, {}).get("complete", False) for name in wanted)
 
     def check_place(self) -> None:
@@ -199,6 +204,10 @@ class RunFolder:
                 remove(path)
             for path in made[1:]:
                 path.rmdir()
+
+
+def _wants_repair(manifest: Mapping[str, Any]) -> bool:
+    return bool(manifest.get("settings", {}).get("repair", {}).get("enabled", False))
 
 
 def content_hash(path: Path) -> str:

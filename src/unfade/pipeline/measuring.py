@@ -111,7 +111,12 @@ def measure_into(
                 progress("measure", t + 1, count)
     tracks = track_table(read_summary(folder), final_lineage(folder).tracks(), movie.calibration)
     write_table(folder.tracks, tracks)
-    return {"objects": objects, "empty_rings": empty_rings, "ratios": [list(r) for r in stage.ratios()]}
+    return {
+        "objects": objects,
+        "tracks": len(tracks),
+        "empty_rings": empty_rings,
+        "ratios": [list(r) for r in stage.ratios()],
+    }
 
 
 def read_summary(folder: RunFolder) -> pd.DataFrame:

@@ -139,7 +139,7 @@ def repair(out: Path, chosen: dict[str, Any], dry: bool = False, progress: Progr
         For settings that do not exist or are out of range.
     """
     folder = RunFolder(out)
-    if not (out.is_dir() and folder.complete()):
+    if not (out.is_dir() and folder.complete(repaired=False)):
         raise MissingInputError(f"{out} is no finished run folder; make one with 'unfade run MOVIE -o {out}'.")
     settings = RunSettings.parse(read_toml(folder.settings))
     settings = settings.changed(repair={**settings.repair.plain(), **chosen, "enabled": True})

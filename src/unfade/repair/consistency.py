@@ -181,7 +181,7 @@ def _of_track(nodes: Nodes, at: Ints, size: float | None, settings: RepairSettin
     area[best] = 0.0
     contrast = float(np.median(np.abs(nodes.contrast[at[best]])))
     for way in (range(best[-1] + 1, len(at)), range(best[0] - 1, -1, -1)):
-        recent = log_area[best[-LONGEST:] if way.step > 0 else best[:LONGEST]].tolist()
+        recent = log_area[best[-LONGEST:] if way.step > 0 else best[:LONGEST][::-1]].tolist()
         for k in way:
             off = log_area[k] - median(recent)
             cut_off = nodes.cut[at[k]] and off < 0  # what the border cuts is smaller

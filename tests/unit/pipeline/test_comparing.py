@@ -11,6 +11,7 @@ import pytest
 import tifffile
 
 from unfade import api
+from unfade.data.labelstore import LabelWriter
 from unfade.errors import OutputError, SettingsError, ShapeError
 from unfade.pipeline.comparing import FILES, write
 
@@ -105,3 +106,23 @@ def test_what_cannot_be_compared_is_told() -> None:
         api.compare([truth(), truth()[:2]], names=["a", "b"])
     with pytest.raises(ShapeError, match="the truth has frames"):
         api.compare([truth(), truth()], truth()[:, :20])
+
+
+def test_no_name_hides_a_row(tmp_path: Path) -> None:
+    found = api.compare([truth(), without(truth(), (0,))], names=["figure", "frame"], draws=0)
+    assert found.rows()["objects"] == [8, 7]
+    write(tmp_path, found)
+    assert pd.read_csv(tmp_path / "figures.csv", index_col=0).loc["objects"].astype(float).tolist() == [8, 7]
+
+
+def test_runs_of_two_movies_are_not_compared(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        folder = tmp_path / name
+        with LabelWriter(folder / "labels.ome.zarr", (4, 40, 60)) as writer:
+            for t, labels in enumerate(truth()):
+                writer.write(t, labels)
+        manifest = {"input": {"hash": name, "path": name}, "stages": {}, "settings": {}}
+        (folder / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(SettingsError, match="b is a run of another movie than a"):
+        api.compare([tmp_path / "a", tmp_path / "b"])
+    assert api.compare([tmp_path / "a", truth()], draws=0).agreement["a", "labels"].value == 1

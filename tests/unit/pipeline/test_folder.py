@@ -142,3 +142,17 @@ def test_a_file_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_keys_follow_values_and_not_their_order() -> None:
     assert key_of({"a": 1, "b": 2}, 3) == key_of({"b": 2, "a": 1}, 3)
     assert len({key_of(1), key_of("1"), key_of(1, None), key_of([1])}) == 4
+
+
+def test_a_run_that_was_killed_while_it_was_repaired_is_neither_complete_nor_repaired(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    stages = {name: {"complete": True} for name in ("segment", "link", "measure", "report")}
+    plain = {"input": {}, "settings": {"repair": {"enabled": False}}, "stages": stages}
+    folder.write_manifest(plain)
+    assert (folder.complete(), folder.is_repaired()) == (True, False)
+    wanted = {**plain, "settings": {"repair": {"enabled": True}}}
+    for done in (None, False, True):
+        repair = {} if done is None else {"repair": {"complete": done}}
+        folder.write_manifest({**wanted, "stages": {**stages, **repair}})
+        assert (folder.complete(), folder.is_repaired()) == (bool(done), bool(done))
+        assert folder.complete(repaired=False)

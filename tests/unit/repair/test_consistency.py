@@ -141,3 +141,19 @@ def test_a_movie_without_objects():
     nodes = inspect([(np.ones((5, 5)), np.zeros((5, 5), np.int32), {})] * 2)
     assert len(nodes) == 0
     assert len(inconsistency(nodes, SETTINGS)) == 0
+
+
+def test_time_that_runs_backwards_mirrors_the_doubts():
+    """A nucleus that grows by 8 % a frame, has another form once, and is surer after that."""
+    frames = []
+    for t in range(24):
+        radius, labels = 5 * 1.04**t, np.zeros(SHAPE, np.int32)
+        labels[disk(45, 45, radius)] = 1
+        if t == 12:
+            long, wide = round(radius * np.pi / 1.2), round(radius * 0.6)
+            labels[:] = 0
+            labels[45 - wide // 2 : 45 + wide // 2 + 1, 45 - long // 2 : 45 + long // 2 + 1] = 1
+        frames.append((np.ones(SHAPE), labels, {1: 0.4 if t < 12 else 0.1}))
+    forward, backward = (inconsistency(inspect(each), SETTINGS) for each in (frames, frames[::-1]))
+    assert np.delete(forward, 12).max() < SETTINGS.limit
+    assert np.delete(backward, 11).max() < SETTINGS.limit
