@@ -184,7 +184,9 @@ def test_a_repaired_run_has_the_columns_of_table_2(unfade: Command, leaping: Cas
     before[2][(before[2] == 2) & (rows > np.median(y))] = 0
     run = run_folder(tmp_path / "run", before, dict.fromkeys((1, 2, 3), 1.0), dict.fromkeys((1, 2, 3), 0.1))
     store(RunFolder(run).repaired, leaping.labels)
-    RunFolder(run).write_manifest({"input": {}, "stages": {}, "settings": {"repair": {"enabled": True}}})
+    RunFolder(run).write_manifest(
+        {"input": {}, "stages": {"repair": {"complete": True}}, "settings": {"repair": {"enabled": True}}}
+    )
     leaping.lineage.tracks().to_csv(RunFolder(run).tracks, index=False)
     table = pd.DataFrame({"frame": leaping.lineage.frame, "track": leaping.lineage.track, "origin": "seen"})
     table.loc[(table["frame"] == 1) & (table["track"] == 1), "origin"] = "interpolated"

@@ -34,7 +34,7 @@ def score(
         str | None,
         typer.Option(help=f"Figures or groups, separated by commas, or all. Groups: {GROUPS}.", show_default=False),
     ] = None,
-    draws: Annotated[int, typer.Option(min=0, help="Bootstrap draws for the intervals; 0 = none.")] = 1000,
+    draws: Annotated[int, typer.Option(help="Bootstrap draws for the intervals; 0 = none.")] = 1000,
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
     as_json: options.AsJson = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print the figures as CSV on standard output.")] = False,
