@@ -2,9 +2,11 @@
 
 For every loss and head of the mask branch, the network of the default preset is trained on four crops of one frame of
 DIC-C2DH-HeLa at half resolution, with no augmentation, and scored on the same crops: SEG and, beside it, the ceiling
-of masks of that size (truth, encoded and painted again).
+of masks of that size (truth, encoded and painted again). The rows `unet ...` are the U-Nets of the same table with the
+same losses; since their cells are connected components, the IoU of cells against background stands beside their SEG,
+and the ceiling is the SEG of the components of the truth.
 
-python benchmarks/overfit_maskrcnn.py [../shared/data] --rows shape-aware,bce --steps 300
+python benchmarks/overfit_maskrcnn.py [../shared/data] --rows shape-aware,bce,"unet bce" --steps 300
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from typing import Any
 import numpy as np
 import tifffile
 import torch
+from skimage.measure import label
 
 from unfade.instances.boxes import Regions, paint, without_doubles
 from unfade.ops.boxes import boxes_of, sampled
@@ -26,7 +29,10 @@ from unfade.ops.device import autocast
 from unfade.ops.normalise import levels, scaled
 from unfade.ops.overlap import contingency
 from unfade.predict.boxes import BoxPredictor
+from unfade.predict.frames import FramePredictor
+from unfade.systems.base import System
 from unfade.systems.shape_aware import SMALL, ShapeAware, ShapeAwareSettings
+from unfade.systems.shape_aware_unet import ShapeAwareUNet, ShapeAwareUNetSettings
 
 ROWS: dict[str, dict[str, Any]] = {
     "shape-aware": {},
@@ -36,6 +42,9 @@ ROWS: dict[str, dict[str, Any]] = {
     "wta": {"heads": 4, "noise": True},
     "ewta": {"heads": 4, "evolving": True},
     "56 px": {"mask_px": 56},
+}
+UNETS: dict[str, dict[str, Any]] = {
+    f"unet {loss}": {**ShapeAwareUNet.presets["default"], "loss": loss} for loss in ("shape-aware", "bce", "focal")
 }
 
 
@@ -78,9 +87,9 @@ def ceiling(labels: np.ndarray, side: int) -> float:
     return seg(found, labels)
 
 
-def overfit(settings: ShapeAwareSettings, image: np.ndarray, labels: np.ndarray, steps: int) -> dict[str, float]:
+def overfit(system: System, image: np.ndarray, labels: np.ndarray, steps: int) -> tuple[list[np.ndarray], float, float]:
+    """Label images of the crops a network has learnt by heart, its last loss, and the seconds that took."""
     torch.manual_seed(0)
-    system = ShapeAware(settings)
     network = system.network().train().to(memory_format=torch.channels_last)
     optimiser = torch.optim.AdamW(network.parameters(), 1e-3, weight_decay=0)
     targets = {k: torch.from_numpy(v)[:, None] for k, v in system.encode(labels, image).items()}
@@ -99,24 +108,41 @@ def overfit(settings: ShapeAwareSettings, image: np.ndarray, labels: np.ndarray,
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimiser.step()
     seconds = time.perf_counter() - began
-    engine = BoxPredictor(system, network, torch.device("cpu"))
-    found = [engine.instances(one, ends=[(0.0, 1.0)]).labels("cell")[0] for one in image]
-    return {"SEG": seg(found, labels), "loss": float(total.detach()), "seconds": seconds}
+    kind = BoxPredictor if isinstance(system, ShapeAware) else FramePredictor
+    engine = kind(system, network, torch.device("cpu"))
+    found = [engine.instances(one, ends=[(0.0, 1.0)]).labels()[-1] for one in image]
+    return found, float(total.detach()), seconds
+
+
+def foreground_iou(found: list[np.ndarray], truth: np.ndarray) -> float:
+    mine, true = np.stack(found) > 0, truth > 0
+    return float((mine & true).sum() / (mine | true).sum())
+
+
+def components(labels: np.ndarray) -> list[np.ndarray]:
+    """The truth as a map of cells against background can tell it: what touches is one."""
+    return [label(frame > 0, connectivity=1) for frame in labels]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, nargs="?", default=os.environ.get("UNFADE_DATA", "../shared/data"))
-    parser.add_argument("--rows", default=",".join(ROWS))
+    parser.add_argument("--rows", default=",".join([*ROWS, *UNETS]))
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--side", type=int, default=128)
     options = parser.parse_args()
     image, labels = crops(Path(options.data), options.side)
     for name in options.rows.split(","):
-        settings = ShapeAwareSettings.parse({**SMALL, **ROWS[name]})
-        result = overfit(settings, image, labels, options.steps)
-        facts = {"row": name, **{k: round(v, 4) for k, v in result.items()}}
-        print(json.dumps({**facts, "ceiling": round(ceiling(labels, settings.mask_px), 4)}), flush=True)
+        if name in UNETS:
+            system: System = ShapeAwareUNet(ShapeAwareUNetSettings.parse(UNETS[name]))
+            best = seg(components(labels), labels)
+        else:
+            boxes = ShapeAwareSettings.parse({**SMALL, **ROWS[name]})
+            system, best = ShapeAware(boxes), ceiling(labels, boxes.mask_px)
+        found, loss, seconds = overfit(system, image, labels, options.steps)
+        figures = {"SEG": seg(found, labels), "ceiling": best, "foreground IoU": foreground_iou(found, labels)}
+        facts = {**figures, "loss": loss, "seconds": seconds}
+        print(json.dumps({"row": name, **{k: round(v, 4) for k, v in facts.items()}}), flush=True)
 
 
 if __name__ == "__main__":

@@ -197,7 +197,7 @@ def test_the_report_is_fresh_while_frames_come(tmp_path: Path) -> None:
     thread = later(feed)
     watch(source, out, SETTINGS, None, Vigil(timeout_s=2, report_s=0.1))
     thread.join()
-    assert "live view after 1 frames" in pages[0]
+    assert "live view after 1 frame." in pages[0]
     assert "live view" not in (out / "report.html").read_text(encoding="utf-8")
     assert pd.read_csv(out / "objects.csv")["frame"].max() == 1
 
@@ -226,3 +226,12 @@ def test_a_finished_run_is_not_watched_over(unfade: Command, finished: Path, tmp
     copy = shutil.copytree(finished, tmp_path / "out")
     (tmp_path / "frames").mkdir()
     assert "holds the run of another movie" in unfade("watch", tmp_path / "frames", "-o", copy).sentence()
+
+
+def test_an_ended_watch_is_told_from_another_movie(unfade: Command, tmp_path: Path) -> None:
+    place = tmp_path / "frames"
+    place.mkdir()
+    for t in range(2):
+        write(place / f"t{t:03d}.tif", FRAMES[t])
+    watch(place, tmp_path / "out", SETTINGS, vigil=Vigil(timeout_s=0.2))
+    assert "whose frames had all come" in unfade("watch", place, "-o", tmp_path / "out").sentence()

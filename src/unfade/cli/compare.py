@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from unfade.cli import console, options
-from unfade.cli.console import escape, messages, progress, say_json
+from unfade.cli.console import escape, messages, progress, say_json, several
 
 if TYPE_CHECKING:
     from unfade.pipeline.comparing import Compared
@@ -70,7 +70,7 @@ def _show_results(found: Compared) -> None:
     console.results.print(table)
     for name, gain in found.gains.items():
         told = f"F1 of {escape(name)} minus {escape(found.names[0])}: {_signed(gain)} at IoU {gain.how['IoU']}"
-        told += f" over {gain.count} frames" if gain.count else ": the truth outlines no frame whole"
+        told += f" over {several(gain.count, 'frame')}" if gain.count else ": the truth outlines no frame whole"
         console.results.print(told, soft_wrap=True)
 
 

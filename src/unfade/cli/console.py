@@ -31,6 +31,11 @@ def escape(text: str) -> str:
     return plain(text)
 
 
+def several(number: int, what: str) -> str:
+    """A number of things: `1 frame`, `2 frames`."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
 def say(text: str) -> None:
     """A line for people."""
     messages.print(escape(text), soft_wrap=True)

@@ -62,3 +62,8 @@ def repair(
         f"[cyan]{escape(str(run))}[/]",
         soft_wrap=True,
     )
+    if facts["doubted"] > facts["updated"]:
+        messages.print(
+            "A doubted mask stays where the masks carried to it agree with it or are no surer, and where none reaches.",
+            soft_wrap=True,
+        )

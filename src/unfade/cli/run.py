@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from unfade.cli import options
-from unfade.cli.console import escape, messages, progress, say, say_json
+from unfade.cli.console import escape, messages, progress, say, say_json, several
 from unfade.errors import SettingsError
 
 RESULT = "Measurements"  # heading in the help
@@ -161,7 +161,7 @@ def _tell(report: Path, facts: dict[str, Any]) -> None:
     stages = facts["stages"]
     messages.print(
         f"[bold]{stages['measure']['tracks']}[/] tracks, [bold]{stages['measure']['objects']}[/] objects in "
-        f"{facts['input']['shape'][0]} frames; report: [cyan]{escape(str(report))}[/]",
+        f"{several(facts['input']['shape'][0], 'frame')}; report: [cyan]{escape(str(report))}[/]",
         soft_wrap=True,
     )
     for note in facts["notes"]:

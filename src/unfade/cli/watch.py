@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from unfade.cli import options
-from unfade.cli.console import say, say_json
+from unfade.cli.console import say, say_json, several
 
 if TYPE_CHECKING:
     from unfade.pipeline.watching import Seen
@@ -87,7 +87,7 @@ def watch(
         say_json({"out": str(folder.root), "frames": len(heard), "latency_s": latency, "manifest": facts})
         return
     say(
-        f"{len(heard)} frames, {facts['stages']['measure']['tracks']} tracks; latency {latency['median']:.2f} s in the "
+        f"{several(len(heard), 'frame')}, {several(facts['stages']['measure']['tracks'], 'track')}; latency {latency['median']:.2f} s in the "
         f"median, {latency['p95']:.2f} s at the 95th percentile; report: {folder.report}"
     )
     for note in facts["notes"]:

@@ -44,6 +44,8 @@ def write_overlapping(path: Path, frames: Iterable[Instances], shape: tuple[int,
     ------
     OutputError
         If it cannot be written.
+    ValueError
+        If there are not as many frames as `shape (T, Y, X)` says.
     """
     with replacing(path) as part:
         attributes = {"unfade": {**FORMAT, "shape": list(shape), "kinds": list(KINDS)}}
@@ -52,11 +54,14 @@ def write_overlapping(path: Path, frames: Iterable[Instances], shape: tuple[int,
         arrays["offset"].append(np.zeros(1, np.int64))
         pending: list[tuple[int, Instances]] = []
         written = 0
+        t = -1
         for t, found in enumerate(frames):
             pending.append((t, found))
             if sum(len(f.runs) for _, f in pending) > _PENDING:
                 written = _flush(arrays, pending, written)
         _flush(arrays, pending, written)
+        if t + 1 != shape[0]:
+            raise ValueError(f"{t + 1} frames of objects for a movie of {shape[0]}")
 
 
 def read_overlapping(path: Path) -> Iterator[Instances]:
@@ -78,6 +83,7 @@ def read_overlapping(path: Path) -> Iterator[Instances]:
     if not isinstance(told, dict) or {k: told.get(k) for k in FORMAT} != FORMAT or not isinstance(runs, zarr.Array):
         raise UnreadableFileError(f"{path} holds no instances of a version known here; give that of a run.")
     shape = _checked(path, told.get("shape"), columns, runs.shape)
+    columns["kind"] = _kinds(path, told.get("kinds"), columns["kind"])
     bounds = np.searchsorted(columns["frame"], np.arange(shape[0] + 1))
     for first, stop in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
         offset = columns["offset"][first : stop + 1]
@@ -108,9 +114,25 @@ def _checked(path: Path, told: Any, columns: dict[str, NDArray[Any]], runs: tupl
     fits = fits and all(len(columns[name]) == n for name in ("track", *_COLUMNS)) and len(offset) == n + 1
     fits = fits and columns["box"].shape == (n, 4) and len(runs) == 2 and runs[1] == 2
     fits = fits and bool(offset[0] == 0 and offset[-1] == runs[0] and (np.diff(offset) >= 0).all())
+    fits = fits and _inside(columns, told)
     if not fits or (n and (frame[0] < 0 or frame[-1] >= told[0] or (np.diff(frame) < 0).any())):
         raise UnreadableFileError(f"{path} is damaged: its columns do not fit each other; run again.")
     return told[0], told[1], told[2]
+
+
+def _inside(columns: dict[str, NDArray[Any]], shape: list[int]) -> bool:
+    """Whether boxes lie in the frame and tracks have numbers."""
+    y0, x0, y1, x1 = columns["box"].T
+    boxes = (y0 >= 0) & (x0 >= 0) & (y1 > y0) & (x1 > x0) & (y1 <= shape[1]) & (x1 <= shape[2])
+    return bool(boxes.all() and (columns["track"] > 0).all())
+
+
+def _kinds(path: Path, told: Any, stored: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Kinds as they are counted here, from their places in the names that the store has."""
+    named = isinstance(told, list) and all(name in KINDS for name in told)
+    if not named or (len(stored) and stored.max() >= len(told)):
+        raise UnreadableFileError(f"{path} is damaged or newer than this program: it holds unknown kinds of objects.")
+    return np.array([KINDS.index(name) for name in told], np.uint8)[stored]
 
 
 def _column(root: zarr.Group, name: str) -> NDArray[Any]:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from unfade.data.arriving import Arrival, Arrivals, open_arrivals
 from unfade.data.outputs import guarded, remove, write_text
-from unfade.errors import MissingInputError
+from unfade.errors import MissingInputError, OutputError
 from unfade.pipeline import segmenting, units
 from unfade.pipeline.folder import MANIFEST, RunFolder, content_hash, key_of, versions
 from unfade.pipeline.locking import locked
@@ -101,6 +101,12 @@ class _Watch:
     def claim(self) -> None:
         """Take the folder, or go on in that of a killed watch of the same source."""
         mark = f"watch of {self.source.resolve()}"
+        before = self.folder.read_manifest().get("input", {})
+        if before.get("path") == str(self.source) and before.get("hash") != mark:
+            raise OutputError(
+                f"{self.folder.root} holds a run of {self.source} whose frames had all come; go on with unfade run, or "
+                "choose another folder."
+            )
         known = self.folder.claim(mark)
         if not known:
             with guarded(self.folder.root):
@@ -181,7 +187,7 @@ class _Watch:
                 ratios=session.ratios(),
                 snapshots=[Snapshot(self.last.frame, self.image[channel], self.last.labels)],
                 snapshot_channel=movie.channels[channel],
-                notes=(f"This is a live view after {session.count} frames.", *self.arrivals.notes),
+                notes=(f"This is a live view after {session.count} frame{'s' * (session.count > 1)}.", *self.arrivals.notes),
             ),
         )
 

@@ -36,7 +36,8 @@ class Plan:
 
     def __post_init__(self) -> None:
         if self.draws < 1 or not 0 < self.level < 1:
-            raise SettingsError(f"A bootstrap needs draws >= 1 and a level in 0..1, got {self.draws} and {self.level}.")
+            told = f"got {self.draws} draws and a level of {self.level}"
+            raise SettingsError(f"A bootstrap needs at least one draw (0 = no intervals) and a level in 0..1, {told}.")
 
 
 def interval(units: int, statistic: Statistic, unit: str, plan: Plan = Plan()) -> Interval:

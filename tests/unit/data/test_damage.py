@@ -36,7 +36,7 @@ def test_an_empty_file(tmp_path: Path) -> None:
 def test_text_with_the_name_of_a_tiff(tmp_path: Path) -> None:
     path = tmp_path / "movie.tif"
     path.write_text("frame,track\n0,1\n")
-    with pytest.raises(UnreadableFileError, match=r"named like a TIFF file but is none \(it starts with b'frame,tr'\)"):
+    with pytest.raises(UnreadableFileError, match=r"named like a TIFF file but is none \(it starts with 'frame,tr'\)"):
         open_movie(path)
 
 

@@ -12,7 +12,7 @@ import zarr
 from unfade.data import instancestore
 from unfade.data.instancestore import overlapping, read_overlapping, write_overlapping
 from unfade.errors import UnreadableFileError
-from unfade.records import Instances
+from unfade.records import KINDS, Instances
 
 
 def square(first: int, stop: int, track: int, size: int = 12) -> Instances:
@@ -67,6 +67,10 @@ def test_a_store_of_no_objects_is_read(tmp_path: Path) -> None:
         ("offset", np.array([0, 9, 4]), "do not fit"),
         ("frame", np.array([1, 0]), "do not fit"),
         ("frame", np.array([0, 7]), "do not fit"),
+        ("box", np.array([[2, 2, 6, 13], [5, 5, 9, 9]]), "do not fit"),
+        ("box", np.array([[2, 2, 2, 6], [5, 5, 9, 9]]), "do not fit"),
+        ("track", np.array([1, 0]), "do not fit"),
+        ("kind", np.array([0, 9]), "unknown kinds"),
         ("runs", np.array([[140, 20], *[[0, 1]] * 7]), "outside the frame"),
         ("runs", np.array([[-3, 2], *[[0, 1]] * 7]), "outside the frame"),
     ],
@@ -77,6 +81,24 @@ def test_damage_is_told(tmp_path: Path, name: str, value: np.ndarray, message: s
     zarr.open_array(path / name, mode="r+")[:] = value
     with pytest.raises(UnreadableFileError, match=message):
         list(read_overlapping(path))
+
+
+def test_kinds_are_read_by_their_names(tmp_path: Path) -> None:
+    path = tmp_path / "instances.zarr"
+    write_overlapping(path, [joined(square(2, 6, 1), square(5, 9, 2))], (1, 12, 12))
+    root = zarr.open_group(path, mode="r+")
+    told = dict(root.attrs["unfade"])
+    root.attrs["unfade"] = {**told, "kinds": ["cell", "nucleus"]}
+    assert [KINDS[k] for k in next(read_overlapping(path)).kind] == ["cell", "cell"]
+    root.attrs["unfade"] = {**told, "kinds": ["golgi"]}
+    with pytest.raises(UnreadableFileError, match="unknown kinds"):
+        list(read_overlapping(path))
+
+
+def test_as_many_frames_as_told_are_written(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="1 frames of objects for a movie of 2"):
+        write_overlapping(tmp_path / "instances.zarr", [square(2, 6, 1)], (2, 12, 12))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_other_folders_are_refused(tmp_path: Path) -> None:
