@@ -86,9 +86,10 @@ def watch(
     if as_json:
         say_json({"out": str(folder.root), "frames": len(heard), "latency_s": latency, "manifest": facts})
         return
+    told = f"{several(len(heard), 'frame')}, {several(facts['stages']['measure']['tracks'], 'track')}"
     say(
-        f"{several(len(heard), 'frame')}, {several(facts['stages']['measure']['tracks'], 'track')}; latency {latency['median']:.2f} s in the "
-        f"median, {latency['p95']:.2f} s at the 95th percentile; report: {folder.report}"
+        f"{told}; latency {latency['median']:.2f} s in the median, {latency['p95']:.2f} s at the 95th percentile; "
+        f"report: {folder.report}"
     )
     for note in facts["notes"]:
         say(f"Note: {note}")

@@ -99,4 +99,5 @@ def cut_off(path: Path, what: str, size: int) -> UnreadableFileError:
 def _foreign(path: Path, head: bytes, size: int) -> str:
     if size == 0:
         return f"{path} is empty (0 bytes); copy or save it again."
-    return f"{path} is named like a TIFF file but is none (it starts with {repr(bytes(head[:8]))[1:]}); save it as TIFF."
+    start = repr(bytes(head[:8])).removeprefix("b")
+    return f"{path} is named like a TIFF file but is none (it starts with {start}); save it as TIFF."

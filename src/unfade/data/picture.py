@@ -108,7 +108,8 @@ def read_header(path: Path) -> Header:
             file.seek(0)
             header = _jpeg(path, file.read(1 << 20), _tail(file, size))
         else:
-            raise UnreadableFileError(f"{path} is no picture (it starts with {repr(bytes(head[:8]))[1:]}); save it as TIFF or PNG.")
+            start = repr(bytes(head[:8])).removeprefix("b")
+            raise UnreadableFileError(f"{path} is no picture (it starts with {start}); save it as TIFF or PNG.")
     claimed = check_size(path, header.samples, header.height, header.width, header.dtype.itemsize)
     if head.startswith(_PNG):
         check_claim(path, claimed // (8 if header.dtype.itemsize == 1 else 1), size)

@@ -174,6 +174,7 @@ class _Watch:
         assert session is not None
         assert movie is not None
         channel = movie.channel(self.settings.input.segment_channel)
+        frames = "1 frame" if session.count == 1 else f"{session.count} frames"
         write_page(
             self.folder.report,
             ReportContent(
@@ -187,7 +188,7 @@ class _Watch:
                 ratios=session.ratios(),
                 snapshots=[Snapshot(self.last.frame, self.image[channel], self.last.labels)],
                 snapshot_channel=movie.channels[channel],
-                notes=(f"This is a live view after {session.count} frame{'s' * (session.count > 1)}.", *self.arrivals.notes),
+                notes=(f"This is a live view after {frames}.", *self.arrivals.notes),
             ),
         )
 
