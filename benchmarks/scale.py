@@ -1,6 +1,6 @@
 """What workers gain and what many small movies cost.
 
-usage: python benchmarks/scale.py [--frames 40] [--side 512] [--positions 500] [--checks ratio tiny]
+usage: python benchmarks/scale.py [--frames 60] [--side 512] [--positions 500] [--checks ratio tiny]
 
 ratio: the same movie run by one process of one thread, then by two worker processes of one thread each, without the
 time that the processes take to start, which is told beside it; the labels of both are compared. As a control the two
@@ -44,7 +44,7 @@ SETTINGS = RunSettings.parse({"predict": {"diameter": 12.0}})
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--frames", type=int, default=40)
+    parser.add_argument("--frames", type=int, default=60)
     parser.add_argument("--side", type=int, default=512)
     parser.add_argument("--positions", type=int, default=500)
     parser.add_argument("--checks", nargs="+", default=["ratio", "tiny"])
