@@ -39,8 +39,8 @@ ROWS: dict[str, dict[str, Any]] = {
     "bce": {"loss": "bce"},
     "focal": {"loss": "focal"},
     "noise": {"noise": True},
-    "wta": {"heads": 4, "noise": True},
-    "ewta": {"heads": 4, "evolving": True},
+    "wta": {"heads": 4, "noise": True, "merge": True},
+    "ewta": {"heads": 4, "evolving": True, "merge": True},
     "56 px": {"mask_px": 56},
 }
 UNETS: dict[str, dict[str, Any]] = {
@@ -88,13 +88,32 @@ def ceiling(labels: np.ndarray, side: int) -> float:
 
 
 def overfit(system: System, image: np.ndarray, labels: np.ndarray, steps: int) -> tuple[list[np.ndarray], float, float]:
-    """Label images of the crops a network has learnt by heart, its last loss, and the seconds that took."""
+    """Label images of the crops a network has learnt by heart, its last loss, and the seconds that took.
+
+    Where several heads are merged, the merging network learns after them, for as long.
+    """
     torch.manual_seed(0)
-    network = system.network().train().to(memory_format=torch.channels_last)
-    optimiser = torch.optim.AdamW(network.parameters(), 1e-3, weight_decay=0)
-    targets = {k: torch.from_numpy(v)[:, None] for k, v in system.encode(labels, image).items()}
-    inputs = {"image": torch.from_numpy(image)[:, None], "labels": targets["labels"]}
+    network = system.network()
     began = time.perf_counter()
+    loss = learn(system, network, image, labels, steps)
+    if isinstance(system, ShapeAware) and system.settings.merge:
+        system = ShapeAware(system.settings.changed(learn="merging"))
+        merged = system.network()
+        merged.load_state_dict(network.state_dict())
+        network = merged
+        loss = learn(system, network, image, labels, steps)
+    seconds = time.perf_counter() - began
+    kind = BoxPredictor if isinstance(system, ShapeAware) else FramePredictor
+    engine = kind(system, network, torch.device("cpu"))
+    return [engine.instances(one, ends=[(0.0, 1.0)]).labels()[-1] for one in image], loss, seconds
+
+
+def learn(system: System, network: torch.nn.Module, image: np.ndarray, labels: np.ndarray, steps: int) -> float:
+    """Train on the same crops again and again; the last loss."""
+    network.train().to(memory_format=torch.channels_last)
+    optimiser = torch.optim.AdamW([p for p in network.parameters() if p.requires_grad], 1e-3, weight_decay=0)
+    targets = {k: torch.from_numpy(v)[:, None] for k, v in system.encode(labels, image).items()}
+    inputs = {"image": torch.from_numpy(image)[:, None], **{name: targets[name] for name in system.shown}}
     for step in range(steps):
         for group in optimiser.param_groups:
             group["lr"] = 1e-3 * min(1, (step + 1) / 20) * (0.5 + 0.5 * np.cos(np.pi * step / steps))
@@ -107,11 +126,7 @@ def overfit(system: System, image: np.ndarray, labels: np.ndarray, steps: int) -
         total.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimiser.step()
-    seconds = time.perf_counter() - began
-    kind = BoxPredictor if isinstance(system, ShapeAware) else FramePredictor
-    engine = kind(system, network, torch.device("cpu"))
-    found = [engine.instances(one, ends=[(0.0, 1.0)]).labels()[-1] for one in image]
-    return found, float(total.detach()), seconds
+    return float(total.detach())
 
 
 def foreground_iou(found: list[np.ndarray], truth: np.ndarray) -> float:

@@ -21,7 +21,9 @@ from typing import Any
 import numpy as np
 
 from unfade.datasets.stills import Still, read_stills
+from unfade.instances.boxes import taken
 from unfade.ops.overlap import contingency_of_instances
+from unfade.ops.relabel import of_kind
 from unfade.pipeline.segmenting import open_predictor, open_system
 from unfade.pipeline.settings import PredictSettings, SystemSettings
 from unfade.predict.diameter import zoom_for
@@ -39,16 +41,13 @@ def objects(engine: Any, stills: list[Still], zoomed: bool) -> dict[str, np.ndar
     for still in stills:
         zoom = zoom_for(still.diameter_px, engine.system.view) if zoomed else 1.0
         for image, truth in zip(still.image, still.labels, strict=True):
+            kind = engine.system.view.kinds[0]
             found = engine.instances(image, zoom)
-            if len(found) == 0:
-                continue
-            kind = KINDS[int(found.kind[0])]
-            overlap = contingency_of_instances(found, Instances.of(truth, kind=kind))
-            best = np.zeros(len(found))
+            mine = taken(found, np.flatnonzero(found.kind == KINDS.index(kind)))
+            overlap = contingency_of_instances(mine, Instances.of(of_kind(truth, kind), kind=kind))
+            best = np.zeros(len(mine))
             np.maximum.at(best, overlap.i, overlap.sparse_iou())
-            mine = found.kind == found.kind[0]
-            columns = [found.score, found.u_total, found.u_data, found.u_model, best]
-            rows.append(np.stack(columns, axis=1)[mine])
+            rows.append(np.stack([mine.score, mine.u_total, mine.u_data, mine.u_model, best], axis=1))
     table = np.concatenate(rows) if rows else np.zeros((0, len(COLUMNS)))
     return dict(zip(COLUMNS, table.T.astype(np.float64), strict=True))
 

@@ -23,8 +23,8 @@ import torch
 from unfade import api
 from unfade.datasets.stills import read_stills
 from unfade.instances.boxes import taken
-from unfade.ops.boxes import NUCLEUS
 from unfade.ops.overlap import contingency_of_instances
+from unfade.ops.relabel import NUCLEUS
 from unfade.pipeline.segmenting import open_predictor, open_system
 from unfade.pipeline.settings import PredictSettings, SystemSettings
 from unfade.pipeline.training import TrainingSettings

@@ -23,7 +23,7 @@ import numpy as np
 import tifffile
 
 from unfade.datasets.stills import read_stills
-from unfade.ops.boxes import NUCLEUS
+from unfade.ops.relabel import NUCLEUS
 from unfade.synth.appearance import draw_settings
 from unfade.synth.fading import TranslocationSettings
 from unfade.synth.shapes import NucleusShapes

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import tifffile
 
 from unfade.errors import MissingInputError, ShapeError, TruthError
+from unfade.ops.relabel import areas, of_kind
 
 SUFFIXES = (".tif", ".tiff", ".png")
 
@@ -40,9 +41,12 @@ class Still:
     @property
     def diameter_px(self) -> float:
         """Median equivalent diameter of its objects, every frame by itself, NaN without objects."""
-        area = np.concatenate([np.bincount(frame.ravel())[1:] for frame in self.labels])
-        area = area[area > 0]
+        area = np.concatenate([np.zeros(0), *(areas(frame)[1] for frame in self.labels)])
         return float(np.median(2 * np.sqrt(area / np.pi))) if area.size else float("nan")
+
+    def only(self, kind: str) -> Still:
+        """The same with the labels of one kind, where cells come with their nuclei marked."""
+        return replace(self, labels=of_kind(self.labels, kind))
 
 
 def read_stills(folder: Path, parts: tuple[str, ...] = ("train", "val", "test"), seed: int = 0) -> list[Still]:

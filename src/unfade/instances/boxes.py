@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unfade.ops.boxes import NUCLEUS
 from unfade.ops.distance import boundary_distance
 from unfade.ops.overlap import contingency_of_instances
-from unfade.ops.relabel import areas
+from unfade.ops.relabel import NUCLEUS, areas
 from unfade.records import KINDS, Instances, Kind
 
 Float = NDArray[np.float32]

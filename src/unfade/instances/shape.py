@@ -16,7 +16,6 @@ from skimage.measure import label
 from skimage.morphology import reconstruction
 from skimage.segmentation import watershed
 
-from unfade.ops.boxes import NUCLEUS
 from unfade.ops.relabel import drop_small
 from unfade.settings import Settings
 
@@ -30,13 +29,6 @@ class Splitting(Settings):
     blur_px: float = Field(1.0, ge=0, description="Gaussian blur of the distance to the outline")
     neck_px: float = Field(0.75, ge=0, description="parts come apart where the mask between is this much less deep, px")
     min_area_px: float = Field(30.0, ge=0, description="smaller objects are dropped")
-
-
-def nuclei_of(labels: NDArray[Any]) -> NDArray[Any]:
-    """Nuclei of labels of any shape: those marked in labels of whole cells, or the labels themselves."""
-    labels = np.asarray(labels)
-    marked = labels >= NUCLEUS
-    return np.where(marked, labels % NUCLEUS, 0) if marked.any() else labels
 
 
 def encode_mask(labels: NDArray[Any], gap: bool = False) -> NDArray[np.float32]:

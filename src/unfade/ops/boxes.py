@@ -8,8 +8,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-NUCLEUS = 1 << 20  # added to the id of a cell on the pixels of its nucleus, where both are learnt together
-
 
 def boxes_of(labels: Tensor, least_px: int = 1) -> tuple[Tensor, Tensor]:
     """Ids `(N,)` ascending and boxes `(N, 4)` float of the objects of `(Y, X)` with at least `least_px` pixels."""

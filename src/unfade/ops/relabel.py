@@ -12,10 +12,18 @@ from numpy.typing import ArrayLike, NDArray
 
 from unfade.errors import ShapeError
 
+NUCLEUS = 1 << 20  # added to the id of a cell on the pixels of its nucleus, where both are learnt together
 SMALL_IDS = 1 << 20  # up to this id a table with one entry per id beats sorting
 PIECE = 1 << 22  # pixels that are renamed together
 
 Ids = NDArray[np.int64]
+
+
+def of_kind(labels: NDArray[Any], kind: str) -> NDArray[Any]:
+    """Labels of any shape of one kind: whole cells or nuclei where nuclei are marked in cells, others as they are."""
+    if labels.max(initial=0) < NUCLEUS:
+        return labels
+    return np.where((labels >= NUCLEUS) | (kind == "cell"), labels % NUCLEUS, 0).astype(labels.dtype)
 
 
 def checked(image: ArrayLike) -> NDArray[Any]:

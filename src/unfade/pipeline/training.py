@@ -17,7 +17,6 @@ from unfade.datasets.reading import read_training_folder
 from unfade.datasets.stills import Still
 from unfade.errors import MissingInputError, OutputError, SettingsError, TruthError
 from unfade.models.pretrained import IMAGENET, NONE, load_encoders, pretrained_encoders
-from unfade.ops.boxes import NUCLEUS
 from unfade.ops.device import Precision
 from unfade.ops.relabel import areas
 from unfade.pipeline.own_frames import is_run, read_run
@@ -88,7 +87,7 @@ def train(folder: Path, out: Path, settings: TrainingSettings, progress: Progres
 
 def counted(system: Any, stills: Sequence[Still]) -> dict[str, float]:
     """How many frames and objects there are to learn from, and how many objects are too small to be targets."""
-    frames = [frame % NUCLEUS for still in stills for frame in still.labels]
+    frames = [frame for still in stills for frame in still.only(system.view.kinds[-1]).labels]
     found: dict[str, float] = {"frames": len(frames), "objects": sum(len(areas(frame)[0]) for frame in frames)}
     small = sum(system.left_out(still.labels) for still in stills)
     return {**found, "too small": small} if small else found
@@ -182,15 +181,17 @@ def score_stills(
     engine = open_engine(system, network, how)
     hits = {threshold: [0, 0] for threshold in THRESHOLDS}
     for still in stills:
+        kind = system.view.kinds[-1]
+        still = still.only(kind)
         diameter, movie = still.diameter_px, Movie.of(still.image)
         zoom = zoom_for(diameter, system.view) if diameter == diameter else 1.0
         stage = open_stage(engine, movie, 0, zoom)
         for found, truth, outlined in zip(found_in(movie, stage), still.labels, still.outlined, strict=True):
             if not outlined:
                 continue
-            labels = found.labels()[-1]
+            labels = found.labels(kind)[-1]
             for threshold, sums in hits.items():
-                counts = count_objects(labels, truth % NUCLEUS, threshold, strict=True)
+                counts = count_objects(labels, truth, threshold, strict=True)
                 sums[0] += counts.tp
                 sums[1] += counts.tp + counts.fp + counts.fn
     out = {f"AP@{t:.2f}": hit / max(total, 1) for t, (hit, total) in hits.items()}

@@ -17,15 +17,15 @@ from torch.utils.data import Dataset
 
 from unfade.errors import TruthError
 from unfade.instances.confidence import mask_confidence
-from unfade.instances.shape import Splitting, by_shape, closed_gap, encode_mask, nuclei_of
+from unfade.instances.shape import Splitting, by_shape, closed_gap, encode_mask
 from unfade.losses.boundary import boundary_loss, hausdorff_loss
 from unfade.losses.crossentropy import weighted_crossentropy
 from unfade.losses.hard_pixels import hard_pixel_loss, hard_pixels_of
 from unfade.losses.overlap import dice_loss
 from unfade.losses.regression import absolute_difference, squared_difference
 from unfade.models.lexy_unet import EncoderName, build_encoder
-from unfade.ops.boxes import NUCLEUS
 from unfade.ops.device import Precision, autocast, pick_device
+from unfade.ops.relabel import NUCLEUS, of_kind
 from unfade.records import Instances, View
 from unfade.settings import Settings
 from unfade.systems.base import Maps, System
@@ -103,7 +103,7 @@ class MaskSystem(System):
         TruthError
             If the cytosol is to be learnt and there are no labels of cells.
         """
-        nuclei = nuclei_of(labels)
+        nuclei = of_kind(labels, "nucleus")
         maps = [np.stack([encode_mask(frame, self.settings.gap) for frame in nuclei])]
         if self.settings.cytosol:
             if labels.any() and not (labels >= NUCLEUS).any():

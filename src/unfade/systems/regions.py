@@ -18,8 +18,9 @@ from unfade.losses.hypotheses import best_heads, evolving_top
 from unfade.losses.shape_aware import shape_aware_weight
 from unfade.models.maskrcnn import Build, MaskRCNN
 from unfade.models.maskrcnn_start import load_start
-from unfade.ops.boxes import NUCLEUS, sampled
+from unfade.ops.boxes import sampled
 from unfade.ops.entropy import entropy, parts_of
+from unfade.ops.relabel import NUCLEUS
 from unfade.records import Instances, Kind, View
 from unfade.settings import Settings
 from unfade.systems.base import Maps, System

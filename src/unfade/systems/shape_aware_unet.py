@@ -21,7 +21,7 @@ from unfade.instances.confidence import mask_confidence
 from unfade.losses.focal import focal_loss
 from unfade.losses.shape_aware import shape_aware_weight, weighted_mean
 from unfade.models.lexy_unet import LexyUNet, build_encoder
-from unfade.ops.boxes import NUCLEUS
+from unfade.ops.relabel import NUCLEUS
 from unfade.records import Instances, Kind, View
 from unfade.settings import Settings
 from unfade.systems.base import Maps, System

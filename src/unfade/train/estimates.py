@@ -14,8 +14,8 @@ from unfade.augment.policy import Policy, place, taken, tinted
 from unfade.augment.spatial import draw_affine
 from unfade.augment.unreliable import UnreliableSettings, spoil
 from unfade.datasets.stills import Still
-from unfade.instances.shape import nuclei_of
 from unfade.ops.normalise import scaled_sequence
+from unfade.ops.relabel import of_kind
 from unfade.train.sampler import Batch, CropSampler, SamplerSettings
 from unfade.train.sequences import Encoder
 
@@ -76,7 +76,7 @@ class EstimateSampler(CropSampler):
         self, rng: np.random.Generator, image: np.ndarray, labels: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Previous mask `(Y, X)` and reference frame with mask `(C + 1, Y, X)`."""
-        mask = (nuclei_of(labels) > 0).astype(np.float32)
+        mask = (of_kind(labels, "nucleus") > 0).astype(np.float32)
         near = draw_estimate(rng, mask)
         far = near.stronger(2.0)
         previous = spoil(rng, near.mask(mask), self.settings.unreliable)

@@ -21,8 +21,8 @@ from unfade.augment.temporal import draw_frames
 from unfade.augment.unreliable import UnreliableSettings, spoil
 from unfade.datasets.stills import Still
 from unfade.errors import SettingsError
-from unfade.instances.shape import nuclei_of
 from unfade.ops.normalise import scaled_sequence
+from unfade.ops.relabel import of_kind
 from unfade.settings import Settings
 from unfade.train.sampler import Batch
 from unfade.train.sequences import Encoder
@@ -106,6 +106,8 @@ class RolloutSampler(Dataset[Batch]):
         if rng.random() < s.varied:
             crop = vary(rng, crop)
         truth = affine.labels(labels[seen])
-        masks = [spoil(rng, distort_objects(rng, nuclei_of(mask), s.dice), s.unreliable) for mask in truth[1:-1]]
-        reference = np.stack([crop[0], spoil(rng, (nuclei_of(truth[0]) > 0).astype(np.float32), s.unreliable)])
+        masks = [
+            spoil(rng, distort_objects(rng, of_kind(mask, "nucleus"), s.dice), s.unreliable) for mask in truth[1:-1]
+        ]
+        reference = np.stack([crop[0], spoil(rng, (of_kind(truth[0], "nucleus") > 0).astype(np.float32), s.unreliable)])
         return crop[2:, None], truth[2:], np.stack(masks)[:, None], reference[None]

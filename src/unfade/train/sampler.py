@@ -15,6 +15,7 @@ from unfade.augment.intensity import noise_only, vary
 from unfade.augment.spatial import draw_affine
 from unfade.datasets.stills import Still
 from unfade.ops.normalise import levels, scaled
+from unfade.records import View
 from unfade.settings import Settings
 
 Batch = dict[str, dict[str, torch.Tensor]]
@@ -41,6 +42,11 @@ class SamplerSettings(Settings):
 class Encoder(Protocol):
     """The part of a system that the sampler needs."""
 
+    @property
+    def view(self) -> View:
+        """What it sees; where cells come with their nuclei, the last of its kinds is what frames are scaled by."""
+        ...
+
     def encode(self, labels: np.ndarray, image: np.ndarray) -> dict[str, np.ndarray]:
         """Targets of one crop."""
         ...
@@ -57,7 +63,7 @@ class CropSampler(Dataset[Batch]):
         self.system, self.settings, self.seed, self.steps = system, settings, seed, steps
         self.images = [np.stack([[scaled(c, levels(c)) for c in frame] for frame in still.image]) for still in stills]
         self.labels = [still.labels for still in stills]
-        self.diameters = [still.diameter_px for still in stills]
+        self.diameters = [still.only(system.view.kinds[-1]).diameter_px for still in stills]
         objects = np.array([len(np.unique(still.labels)) for still in stills], float)
         weight = np.sqrt(objects)
         self.weight = weight / weight.sum()

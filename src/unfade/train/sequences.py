@@ -62,7 +62,7 @@ class WindowSampler(Dataset[Batch]):
         self.system, self.settings, self.seed, self.steps = system, settings, seed, steps
         self.images = [_normalised(movie.image[:, 0]) for movie in movies]
         self.labels = [movie.labels for movie in movies]
-        self.diameters = [movie.diameter_px for movie in movies]
+        self.diameters = [movie.only(system.view.kinds[-1]).diameter_px for movie in movies]
         weight = np.array([labels.size for labels in self.labels], float)
         self.weight = weight / weight.sum()
 

@@ -11,6 +11,7 @@ import tifffile
 from unfade.datasets.reading import read_training_folder
 from unfade.datasets.stills import Still
 from unfade.errors import ShapeError
+from unfade.ops.relabel import NUCLEUS
 
 
 def discs(frames: int, radius: float) -> np.ndarray:
@@ -62,3 +63,13 @@ def test_a_movie_and_masks_of_other_lengths_are_refused(tmp_path: Path) -> None:
     write(tmp_path, np.zeros((5, 64, 64)), np.zeros((4, 64, 64)))
     with pytest.raises(ShapeError, match=r"a.tif is \(5, 64, 64\) but its mask is \(4, 64, 64\)"):
         read_training_folder(tmp_path)
+
+
+def test_diameters_are_those_of_one_kind() -> None:
+    cells = np.zeros((1, 40, 40), np.int32)
+    cells[0, 4:24, 4:24], cells[0, 30:34, 2:6] = 3, 5
+    cells[0, 8:18, 8:18] += NUCLEUS
+    still = Still("a", np.zeros((1, 1, 40, 40)), cells, "train")
+    sizes = {kind: np.sqrt(np.pi) / 2 * still.only(kind).diameter_px for kind in ("cell", "nucleus")}
+    assert sizes["nucleus"] == pytest.approx(10)
+    assert sizes["cell"] == pytest.approx((20 + 4) / 2)

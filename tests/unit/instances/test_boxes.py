@@ -17,8 +17,9 @@ from unfade.instances.boxes import (
     without_doubles,
     without_specks,
 )
-from unfade.ops.boxes import NUCLEUS, boxes_of, sampled
+from unfade.ops.boxes import boxes_of, sampled
 from unfade.ops.overlap import contingency
+from unfade.ops.relabel import NUCLEUS
 from unfade.records import Instances
 
 

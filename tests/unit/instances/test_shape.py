@@ -3,8 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from unfade.instances.shape import Splitting, by_shape, closed_gap, encode_mask, nuclei_of
-from unfade.ops.boxes import NUCLEUS
+from unfade.instances.shape import Splitting, by_shape, closed_gap, encode_mask
 
 Y, X = np.mgrid[:64, :96]
 
@@ -61,11 +60,3 @@ def test_a_gap_lies_between_touching_objects_only_and_is_closed_again() -> None:
     closed = closed_gap(found, np.where(mask > 0, 0.9, 0.3), 0.5)
     assert (closed[5:15, 5:25] > 0).all()
     assert len(np.unique(closed)) == 3
-
-
-def test_nuclei_are_marked_in_cells() -> None:
-    cells = np.zeros((6, 6), np.int32)
-    cells[1:5, 1:5] = 3
-    assert nuclei_of(cells) is cells
-    cells[2:4, 2:4] += NUCLEUS
-    assert np.array_equal(nuclei_of(cells), np.where(cells >= NUCLEUS, 3, 0))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from unfade.errors import ShapeError
-from unfade.ops.relabel import areas, remap, sequential
+from unfade.ops.relabel import NUCLEUS, areas, of_kind, remap, sequential
 
 IMAGE = np.array([[0, 7, 7], [9, 0, 7], [9, 12, 0]])
 
@@ -59,3 +59,14 @@ def test_bad_renaming_is_refused(old: list[int], new: list[int], text: str) -> N
 def test_bad_images_are_refused(image: np.ndarray) -> None:
     with pytest.raises(ShapeError):
         areas(image)
+
+
+def test_kinds_of_cells_whose_nuclei_are_marked() -> None:
+    cells = np.zeros((6, 6), np.int32)
+    cells[1:5, 1:5] = 3
+    assert of_kind(cells, "nucleus") is cells
+    marked = cells.copy()
+    marked[2:4, 2:4] += NUCLEUS
+    assert np.array_equal(of_kind(marked, "nucleus"), np.where(marked >= NUCLEUS, 3, 0))
+    assert np.array_equal(of_kind(marked, "cell"), cells)
+    assert of_kind(marked, "cell").dtype == np.int32

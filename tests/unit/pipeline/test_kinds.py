@@ -15,7 +15,7 @@ from unfade.data.zarr import label_kinds
 from unfade.instances.boxes import Regions, compartments, paint
 from unfade.link import LinkSettings
 from unfade.measure import MeasureSettings
-from unfade.ops.boxes import NUCLEUS
+from unfade.ops.relabel import NUCLEUS
 from unfade.pipeline import linking, measuring, segmenting
 from unfade.pipeline.folder import RunFolder
 from unfade.records import Calibration, Instances, Kind, Lineage, Movie

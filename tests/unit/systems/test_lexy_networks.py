@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from unfade.errors import TruthError
-from unfade.ops.boxes import NUCLEUS
+from unfade.ops.relabel import NUCLEUS
 from unfade.systems.base import System
 from unfade.systems.feedback import FeedbackSettings, FeedbackSystem
 from unfade.systems.lexy_unet import LexyUNet

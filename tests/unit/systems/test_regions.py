@@ -14,8 +14,9 @@ from unfade.datasets.stills import Still
 from unfade.errors import SettingsError, WeightsError
 from unfade.instances.boxes import compartments
 from unfade.losses.shape_aware import shape_aware_weight
-from unfade.ops.boxes import NUCLEUS, sampled
+from unfade.ops.boxes import sampled
 from unfade.ops.entropy import entropy
+from unfade.ops.relabel import NUCLEUS
 from unfade.ops.tensorfile import read_tensors, write_tensors
 from unfade.pipeline.segmenting import open_members, open_system
 from unfade.pipeline.settings import PredictSettings, SystemSettings
