@@ -23,7 +23,7 @@ import tifffile
 import torch
 from skimage.measure import label
 
-from unfade.instances.boxes import Regions, paint, without_doubles
+from unfade.instances.boxes import Regions, paint
 from unfade.ops.boxes import boxes_of, sampled
 from unfade.ops.device import autocast
 from unfade.ops.normalise import levels, scaled
@@ -82,7 +82,7 @@ def ceiling(labels: np.ndarray, side: int) -> float:
         chances = torch.stack([~inside, inside], dim=1).float().numpy()
         n = len(ids)
         regions = Regions(boxes.numpy(), np.ones(n), chances, np.zeros((n, 3, side, side)), np.ones(n, bool))
-        painted = without_doubles(paint(regions, frame.shape), regions.whole, 0.5)
+        painted = paint(regions, frame.shape)
         found.append(painted.labels("cell")[0])
     return seg(found, labels)
 

@@ -2,7 +2,7 @@
 
 Every object found is given the IoU with the true object that fits it best. Printed per estimator, for objects of the
 test part: Spearman correlation of the total uncertainty (and of its model part) with 1 - IoU over matched objects (IoU
-of at least 0.1), with an interval from bootstrap over stills' objects; area under the risk-coverage curve over all
+of at least 0.1), with an interval from bootstrap over stills; area under the risk-coverage curve over all
 objects found, beside that of the network's own score without any estimator; the expected calibration error of 1 -
 uncertainty against "IoU > 0.5", before and after a temperature that is fitted on the validation part.
 
@@ -32,22 +32,24 @@ from unfade.score.bootstrap import Plan, interval
 from unfade.score.calibration import fit_temperature, reliability, risk_coverage, spearman
 
 LEAST_IOU, RIGHT_IOU = 0.1, 0.5
-COLUMNS = ("score", "u_total", "u_data", "u_model", "iou")
+COLUMNS = ("score", "u_total", "u_data", "u_model", "iou", "still")
 
 
 def objects(engine: Any, stills: list[Still], zoomed: bool) -> dict[str, np.ndarray]:
     """Columns of all objects found in stills."""
     rows: list[np.ndarray] = []
-    for still in stills:
-        zoom = zoom_for(still.diameter_px, engine.system.view) if zoomed else 1.0
+    kinds = engine.system.view.kinds
+    for number, still in enumerate(stills):
+        zoom = zoom_for(still.only(kinds[-1]).diameter_px, engine.system.view) if zoomed else 1.0
         for image, truth in zip(still.image, still.labels, strict=True):
-            kind = engine.system.view.kinds[0]
+            kind = kinds[0]
             found = engine.instances(image, zoom)
             mine = taken(found, np.flatnonzero(found.kind == KINDS.index(kind)))
             overlap = contingency_of_instances(mine, Instances.of(of_kind(truth, kind), kind=kind))
             best = np.zeros(len(mine))
             np.maximum.at(best, overlap.i, overlap.sparse_iou())
-            rows.append(np.stack([mine.score, mine.u_total, mine.u_data, mine.u_model, best], axis=1))
+            of = np.full(len(mine), number)
+            rows.append(np.stack([mine.score, mine.u_total, mine.u_data, mine.u_model, best, of], axis=1))
     table = np.concatenate(rows) if rows else np.zeros((0, len(COLUMNS)))
     return dict(zip(COLUMNS, table.T.astype(np.float64), strict=True))
 
@@ -76,7 +78,14 @@ def ranked(table: dict[str, np.ndarray], doubt: np.ndarray) -> dict[str, Any]:
     """Spearman over matched objects with its interval, and the area under the risk-coverage curve over all."""
     matched = table["iou"] >= LEAST_IOU
     u, risk = doubt[matched], 1 - table["iou"][matched]
-    span = interval(len(u), lambda at: spearman(u[at], risk[at]), "objects", Plan())
+    _, of = np.unique(table["still"][matched], return_inverse=True)
+    places = [np.flatnonzero(of == k) for k in range(of.max(initial=-1) + 1)]
+
+    def drawn(stills: np.ndarray) -> float:
+        at = np.concatenate([places[k] for k in stills])
+        return spearman(u[at], risk[at])
+
+    span = interval(len(places), drawn, "stills", Plan())
     return {
         "Spearman": rounded(spearman(u, risk)),
         "interval": [rounded(span.low), rounded(span.high)],
@@ -92,8 +101,9 @@ def row(name: str, val: dict[str, np.ndarray], test: dict[str, np.ndarray], plai
     out["u_total"] = {**ranked(test, test["u_total"]), **calibrated(val, test, "u_total")}
     if not np.isnan(test["u_model"]).any() and np.ptp(test["u_model"]) > 0:
         out["u_model"] = ranked(test, test["u_model"])
+    out["AURC of the score of the same objects"] = rounded(risk_coverage(1 - test["score"], 1 - test["iou"]).aurc())
     if plain is not None:
-        # The plain score ranks other objects than an estimator finds: its curve is that of the run without one.
+        # An estimator finds other objects than the network alone, whose curve is told for comparison.
         out["AURC of the plain score"] = plain
     return out
 

@@ -53,11 +53,17 @@ ROWS = {
 }
 
 
+def network_of(name: str, noise: bool, options: argparse.Namespace) -> dict[str, Any]:
+    """Settings of a network of table 1; presets have four merged heads, which only two of its rows want."""
+    one: dict[str, Any] = {"heads": 1, "merge": False, "evolving": False, "dropout": 0.0}
+    own = {**(SMALL if options.small else {}), **one, **SETTINGS[name]}
+    return own | {"classes": options.classes, "noise": noise}
+
+
 def trained(name: str, noise: bool, seed: int, options: argparse.Namespace) -> Path:
     """Folder of a trained network; several heads are merged by a second training."""
     place = options.work / f"{name}-{'noise' if noise else 'plain'}-{seed}"
-    own: dict[str, Any] = {**(SMALL if options.small else {}), **SETTINGS[name], "merge": False}
-    own |= {"classes": options.classes, "noise": noise, "loss": "bce", "merge": bool(SETTINGS[name].get("merge"))}
+    own = network_of(name, noise, options)
     train = course(name, seed, STEPS[name], options)
     sampler: dict[str, Any] = {"elastic_px": 10.0, "elastic_points": 3, "native": 0.0, "empty": 0.0}
     size = {"crop_px": 192, "batch": 4, "diameter_px": [36.0, 62.0]}

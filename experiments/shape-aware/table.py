@@ -1,7 +1,8 @@
 """Table 1 of paper shape-aware: six rows, two data sets, two protocols; also one model for both sets.
 
 Every row is trained and scored by one call; what was trained already in WORK is scored again. SEG is the challenge's
-(mean IoU over true objects, 0 where no mask covers more than half), over all objects of the test part.
+(mean IoU over true objects, 0 where no mask covers more than half), over all objects of the test part. Frames are
+rescaled by the median diameter of their truth, as a user who gives `--diameter` does.
 
 python experiments/shape-aware/table.py ../shared/data WORK                           the paper's networks (GPU)
 python experiments/shape-aware/table.py ../shared/data WORK --small --minutes 15      small ones at equal budget (CPU)
@@ -48,8 +49,8 @@ PAPER = {
 }
 
 
-def training(row: str, options: argparse.Namespace) -> TrainingSettings:
-    """Settings of a row: the paper's preset and recipe, or the small network at a budget in minutes."""
+def training(row: str, options: argparse.Namespace, frames: int) -> TrainingSettings:
+    """Settings of a row: the paper's preset and recipe for so many frames, or the small network at a budget."""
     system, ending = ROWS[row]
     chosen: dict[str, Any] = {"system": system, "train": {"device": options.device, "seed": options.seed}}
     settings: dict[str, Any] = {}
@@ -61,6 +62,8 @@ def training(row: str, options: argparse.Namespace) -> TrainingSettings:
     else:
         chosen |= {"preset": f"paper{ending}"}
         settings = {} if system == "shape-aware-unet" else {"start": options.start}
+        if system == "shape-aware":  # batches of two: a tenth every three epochs, validated after each
+            chosen["train"] |= {"cycle": round(3 * frames / 2), "check_every": round(frames / 2), "steps": 15 * frames}
     if options.minutes is not None:
         chosen["train"] |= {"minutes": options.minutes, "steps": 100_000, "schedule": "cosine", "check_every": 300}
         chosen["train"] |= {"rate": 1e-3, "warmup": 60, "patience": 0, "average": 0.99}
@@ -136,12 +139,12 @@ def main() -> None:
     options.work.mkdir(parents=True, exist_ok=True)
     for sets in [options.sets] if options.joint else options.sets.split(","):
         folder = prepared(options, sets)
-        stills = read_stills(folder, ("test",))
+        stills, count = read_stills(folder, ("test",)), len(read_stills(folder, ("train",)))
         shown: list[list[np.ndarray]] = []
         for row in options.rows.split(","):
             size = "small" if options.small else "paper"
             out = options.work / f"{folder.name}-{row}-{size}-{options.minutes or 'full'}-{options.seed}"
-            settings = training(row, options)
+            settings = training(row, options, count)
             api.train(folder, out, settings)
             figures, found = score(row, out / "best.safetensors", stills, options.device)
             shown.append(found)
@@ -151,6 +154,7 @@ def main() -> None:
                 "protocol": options.protocol + (f", test {options.test}" if options.protocol == "across" else ""),
                 "network": size,
                 "minutes": options.minutes,
+                "scale": "median diameter of the truth of each frame",
                 "machine": torch.cuda.get_device_name() if torch.cuda.is_available() else platform.machine(),
                 "test": figures,
             }

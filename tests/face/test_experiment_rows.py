@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 from unfade.pipeline.training import TrainingSettings
 from unfade.registry import load
 from unfade.settings import read_toml
+from unfade.systems.imperfect import Imperfect, ImperfectSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 ROWS = [path for folder in ("lexy", "nuclei-unet") for path in sorted((ROOT / "experiments" / folder).glob("*.toml"))]
@@ -36,3 +39,24 @@ def test_a_row_can_be_trained(path: Path) -> None:
     kind.settings_type.parse({**kind.presets[settings.preset], **settings.settings})
     sampler = load("samplers", settings.draw or kind.sampler)
     sampler.settings_type.parse(settings.sampler)
+
+
+@pytest.mark.parametrize("noise", [False, True])
+@pytest.mark.parametrize("small", [False, True])
+def test_networks_of_the_table_of_uncertainties_are_what_their_rows_say(noise: bool, small: bool) -> None:
+    place = ROOT / "experiments" / "imperfect" / "table.py"
+    spec = spec_from_file_location("imperfect_table", place)
+    assert spec is not None
+    assert spec.loader is not None
+    table = module_from_spec(spec)
+    spec.loader.exec_module(table)
+    options = Namespace(small=small, classes=1)
+    for name, (heads, evolving, dropout) in {
+        "single": (1, False, 0.0), "dropout": (1, False, 0.2), "snapshot": (1, False, 0.0),
+        "wta": (4, False, 0.0), "ewta": (4, True, 0.0),
+    }.items():  # fmt: skip
+        for preset in ("default", "paper"):
+            own = table.network_of(name, noise, options)
+            parsed = ImperfectSettings.parse({**Imperfect.presets[preset], **own})
+            assert (parsed.heads, parsed.evolving, parsed.dropout) == (heads, evolving, dropout)
+            assert (parsed.merge, parsed.noise, parsed.classes) == (heads > 1, noise, 1)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from unfade.cli import options
 from unfade.cli.console import escape, messages, say_json
+
+if TYPE_CHECKING:
+    from unfade.pipeline.training import TrainingSettings
 
 
 def train(
@@ -71,3 +74,19 @@ def train(
         return
     figures = "  ".join(f"{name} {value:.4f}" for name, value in scores.items())
     messages.print(f"Best weights: [cyan]{escape(str(out / 'best.safetensors'))}[/]  {figures}", soft_wrap=True)
+    if _heads_alone(chosen):
+        messages.print(
+            "The heads have learnt; the network that merges them has not. Train it with the same data: "
+            f"--system {chosen.system} --preset {chosen.preset} --weights {escape(str(out))} and a settings file with "
+            "\\[settings] learn = 'merging'.",
+            soft_wrap=True,
+        )
+
+
+def _heads_alone(chosen: TrainingSettings) -> bool:
+    """Whether several heads were trained whose merging network comes next."""
+    from unfade.registry import load
+
+    kind = load("systems", chosen.system)
+    values = {**kind.presets[chosen.preset], **chosen.settings}
+    return bool(values.get("merge")) and values.get("learn", "heads") == "heads"

@@ -49,7 +49,7 @@ class Build:
     dropout: float = 0.0  # in the mask branch
     proposals: int = 1000  # per image in training
     regions: int = 128  # regions per image that the branches learn from
-    most: int = 1000  # objects per image or tile
+    most: int = 2000  # objects per image or tile
     least_score: float = 0.5
     nms_iou: float = 0.5
     least_px: int = 4  # objects of the truth with fewer pixels teach nothing
@@ -88,9 +88,9 @@ class MaskRCNN(nn.Module):
         self.register_buffer("spread", torch.tensor(spread).reshape(1, -1, 1, 1), persistent=False)
 
     @property
-    def joins_heads(self) -> bool:
-        """Whether it makes one answer of its heads itself."""
-        return self.merger is not None
+    def tells_heads(self) -> bool:
+        """Whether its answers hold those of several heads."""
+        return self.build.heads > 1
 
     def learn_merging(self) -> None:
         """Keep everything but the merging network as it is, in training too (paper imperfect, 4: "then merged")."""
@@ -190,7 +190,7 @@ class MaskRCNN(nn.Module):
             logits, sigma = self.mask_head(self.mask_pool(features, regions, sizes))
         out = {"mask_logits": logits} | ({} if sigma is None else {"log_sigma": sigma})
         if self.merger is not None:
-            merged, noise = self.merger(logits, sigma) if len(logits) else (logits[:, :1], sigma)
+            merged, noise = self.merger(logits, sigma)  # of no region too: a batch without objects is learnt from
             out |= {"merged_logits": merged} | ({} if noise is None else {"merged_sigma": noise[:, :1]})
         return out
 

@@ -40,18 +40,21 @@ def coco_state(network: MaskRCNN) -> dict[str, Tensor]:
     WeightsError
         If they are neither cached nor can be fetched, or are of another build.
     """
-    from torchvision.models.detection import MaskRCNN_ResNet50_FPN_Weights
+    from torchvision.models.detection import MaskRCNN_ResNet50_FPN_Weights, maskrcnn_resnet50_fpn
 
     build = network.build
     if (build.backbone, build.levels, build.width, build.box_width) != ("resnet50", 4, 256, 1024):
         raise WeightsError("COCO weights are those of the full ResNet50-FPN; set start = 'none' for another build.")
     try:
-        return dict(MaskRCNN_ResNet50_FPN_Weights.COCO_V1.get_state_dict(progress=False, check_hash=True))
+        state = MaskRCNN_ResNet50_FPN_Weights.COCO_V1.get_state_dict(progress=False, check_hash=True)
     except Exception as error:
         raise WeightsError(
             f"COCO weights of Mask R-CNN cannot be had here ({type(error).__name__}); set start = 'none' for a random "
             "start, or --weights FILE to go on from trained weights."
         ) from None
+    whole = maskrcnn_resnet50_fpn(weights=None, weights_backbone=None)
+    whole.load_state_dict(state)  # which knows the names that older files give to the pyramid
+    return dict(whole.state_dict())
 
 
 def take(network: MaskRCNN, state: dict[str, Tensor]) -> int:

@@ -97,14 +97,16 @@ def prepare(item: tuple[Run, dict[str, Any]]) -> Prepared:
     zoom = float(diameter["zoom"])
     stage = segmenting.open_stage(model.engine, movie, run.channel, zoom)
     size = (movie.shape[2], movie.shape[3])
-    alone = segmenting.engine_for(model.system.view) == "frames" and settings.predict.uncertainty is None
+    view = model.system.view
+    alone = segmenting.engine_for(view) in ("frames", "boxes") and len(view.kinds) == 1
+    alone &= settings.predict.uncertainty is None
     return Prepared(
         system=model.system.settings.plain(),
         weights=(model.weights.name, model.weights.sha256),
         diameter=dict(diameter),
         device=model.engine.device.type,
         memory=stage.memory,
-        parts=len(parts_of(size, model.system.view, zoom)) if alone else 1,
+        parts=len(parts_of(size, view, zoom)) if alone else 1,
     )
 
 

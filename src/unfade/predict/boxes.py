@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from unfade.instances.boxes import Regions, uncertainty_map, without_doubles
+from unfade.instances.boxes import Regions, numbered, uncertainty_map, without_doubles
 from unfade.ops.boxes import merged_boxes
 from unfade.ops.device import autocast
 from unfade.predict.engine import Ends
@@ -70,15 +70,22 @@ class BoxPredictor(FramePredictor):
         return cast(BoxSystem, system)
 
     def instances(self, image: NDArray[Any], zoom: float = 1.0, ends: Ends | None = None) -> Instances:
-        """Objects of a frame `(C, Y, X)`."""
+        """Objects of a frame `(C, Y, X)`; a very large one is taken in parts, unless cells come with their nuclei."""
+        if len(self.system.view.kinds) > 1:
+            return self.piece(image, zoom, ends)
+        return super().instances(image, zoom, ends)
+
+    def piece(self, image: NDArray[Any], zoom: float, ends: Ends | None) -> Instances:
+        """Objects of a frame, or of a part of one, in one piece."""
         size = (image.shape[-2], image.shape[-1])
         with torch.inference_mode():
             regions = self.regions(self.seen(image, zoom, ends))
         found = replace(regions, boxes=regions.boxes * _shrink(size, zoom))
-        painted = without_doubles(self.boxes.painted(found, size), found.whole, DOUBLE_IOU)
+        kept = without_doubles(self.boxes.painted(found, size), found.whole, DOUBLE_IOU)
         if not self.members:
-            return painted
-        return replace(painted, uncertainty=uncertainty_map(found, size)[None])
+            return numbered(kept)
+        shown = uncertainty_map(found.at(np.unique(kept.id) - 1), size)
+        return replace(numbered(kept), uncertainty=shown[None])
 
     def regions(self, image: Tensor) -> Regions:
         """What is found in an image `(1, C, Y, X)` at its own scale, doubles of overlapping tiles included."""

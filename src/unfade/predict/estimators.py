@@ -115,8 +115,8 @@ class Hypotheses(Estimator):
     def members(
         self, network: nn.Module, others: Sequence[nn.Module] = (), vectors: Sequence[tuple[int, int]] = ()
     ) -> list[nn.Module]:
-        """One member per head; a network that joins its heads itself is its own only member."""
-        if getattr(network, "joins_heads", False):
+        """One member per head; a network that gives the answers of all heads is its own only member."""
+        if getattr(network, "tells_heads", False):
             return [network]
         heads = int(getattr(network, "heads", 1))
         if heads < 2:

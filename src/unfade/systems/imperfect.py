@@ -8,13 +8,17 @@ what the paper keeps for its propagation (4.1): four heads trained winner-takes-
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
 
 from unfade.systems.regions import RegionSettings, RegionSystem
 
 
 class ImperfectSettings(RegionSettings):
     """Settings of the system `imperfect`."""
+
+    loss: Literal["bce", "focal", "shape-aware"] = Field("bce", description="loss of the masks; bce is cross-entropy")
 
 
 WTA: dict[str, Any] = {"classes": 3, "heads": 4, "noise": True, "merge": True}

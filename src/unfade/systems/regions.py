@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -20,7 +20,7 @@ from unfade.models.maskrcnn import Build, MaskRCNN
 from unfade.models.maskrcnn_start import load_start
 from unfade.ops.boxes import sampled
 from unfade.ops.entropy import entropy, parts_of
-from unfade.ops.relabel import NUCLEUS
+from unfade.ops.relabel import NUCLEUS, of_kind
 from unfade.records import Instances, Kind, View
 from unfade.settings import Settings
 from unfade.systems.base import Maps, System
@@ -50,13 +50,21 @@ class RegionSettings(Settings):
     most_ratio: float = Field(10.0, ge=1, description="largest weight of foreground; crops may hold little of it")
     diameter_px: tuple[float, float] = Field((40.0, 120.0), description="median diameters trained for, from and to, px")
     kind: Kind = Field("cell", description="what an object is where masks have one class")
-    most: int = Field(1000, ge=1, description="largest number of objects per tile")
+    most: int = Field(2000, ge=1, description="largest number of objects per tile")
     least_score: float = Field(0.5, gt=0, lt=1, description="objects the network is less sure of are left out")
     nms_iou: float = Field(0.5, gt=0, lt=1, description="boxes that overlap more are one object")
     proposals: int = Field(1000, ge=50, description="proposals per crop that regions are drawn from in training")
     regions: int = Field(128, ge=8, description="regions per crop that the branches learn from")
     least_px: int = Field(9, ge=1, description="smaller objects of the truth teach nothing, px")
     start: Literal["none", "imagenet", "coco"] = Field("none", description="what a new network starts from")
+
+    @model_validator(mode="after")
+    def _loss_is_used(self) -> Self:
+        if self.loss == "focal" and (self.noise or self.classes == 3):
+            raise ValueError("the focal loss is for one class without a noise scale; set loss = 'bce'")
+        if self.loss == "shape-aware" and self.classes == 3:
+            raise ValueError("the shape-aware loss is for one class; with cytosol and nucleus set loss = 'bce'")
+        return self
 
 
 class RegionSystem(System):
@@ -106,11 +114,14 @@ class RegionSystem(System):
 
     def encode(self, labels: np.ndarray, image: np.ndarray) -> dict[str, np.ndarray]:
         """Labels without specks, distances to outlines and class ratio; see `instances.boxes.encode`."""
-        return boxes.encode(labels, self.settings.least_px)
+        s = self.settings
+        return boxes.encode(of_kind(labels, s.kind) if s.classes == 1 else labels, s.least_px)
 
     def left_out(self, labels: np.ndarray) -> int:
         """Objects of fewer than `least_px` pixels, which make no box."""
-        return sum(boxes.without_specks(frame, self.settings.least_px)[1] for frame in labels)
+        s = self.settings
+        shown = of_kind(labels, s.kind) if s.classes == 1 else labels
+        return sum(boxes.without_specks(frame, s.least_px)[1] for frame in shown)
 
     def loss(self, outputs: Maps, targets: Maps) -> dict[str, Tensor]:
         """Four terms of the boxes and one of the masks."""

@@ -130,7 +130,7 @@ def test_what_two_tiles_found_is_one_object() -> None:
     labels = blobs()
     regions = perfect(labels)
     twice = Regions.joined([regions, regions])
-    found = without_doubles(paint(twice, labels.shape), twice.whole, 0.5)
+    found = numbered(without_doubles(paint(twice, labels.shape), twice.whole, 0.5))
     assert len(found) == 4
     assert found.id.tolist() == [1, 2, 3, 4]
 

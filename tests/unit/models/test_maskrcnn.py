@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 import torch
+from torchvision.models.detection import MaskRCNN_ResNet50_FPN_Weights, maskrcnn_resnet50_fpn
 
 from unfade.errors import SettingsError, WeightsError
 from unfade.models.maskheads import MaskHead, MergingNetwork
 from unfade.models.maskrcnn import Build, MaskRCNN
-from unfade.models.maskrcnn_start import coco_state, take
+from unfade.models.maskrcnn_start import coco_state, load_start, take
 from unfade.ops.turns import TURNS, turned
 from unfade.predict.estimators import Dropout, EstimatorSettings
 
@@ -46,6 +49,16 @@ def test_a_batch_without_any_object_can_be_learnt_from() -> None:
     total = sum(out[name] for name in ("rpn", "class"))
     assert isinstance(total, torch.Tensor)
     total.backward()  # type: ignore[no-untyped-call]
+
+
+def test_the_merging_network_learns_from_a_batch_without_any_object() -> None:
+    net = network(noise=True, heads=2, merge=True)
+    net.learn_merging()
+    out = net.train()(image(), torch.zeros_like(labels()))
+    assert out["merged_logits"].shape == (0, 1, 1, 28, 28)
+    out["merged_logits"].sum().backward()
+    assert net.merger is not None
+    assert all(p.grad is not None and not p.grad.any() for p in net.merger.parameters())
 
 
 @pytest.mark.parametrize(("channels", "classes", "heads"), [(1, 1, 1), (3, 3, 4)])
@@ -139,6 +152,27 @@ def test_trained_parts_are_taken_and_class_parts_are_not() -> None:
     assert torch.allclose(own["backbone.body.conv1.weight"], colour["backbone.body.conv1.weight"].sum(1, keepdim=True))
     assert own["roi_heads.box_predictor.cls_score.weight"].shape == (2, 32)
     assert not own["roi_heads.box_predictor.cls_score.bias"].any()
+
+
+def test_all_but_the_predictors_comes_from_coco_whatever_older_files_call_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(1)
+    whole = maskrcnn_resnet50_fpn(weights=None, weights_backbone=None).state_dict()
+    older = {re.sub(r"(inner_blocks|layer_blocks)\.(\d)\.0\.", r"\1.\2.", name): t for name, t in whole.items()}
+    older = {name.replace("rpn.head.conv.0.0.", "rpn.head.conv."): t for name, t in older.items()}
+    older = {re.sub(r"roi_heads.mask_head.(\d).0.", lambda m: f"roi_heads.mask_head.mask_fcn{int(m[1]) + 1}.", n): t
+             for n, t in older.items()}  # fmt: skip
+    assert len(older.keys() & whole.keys()) < len(whole)
+    monkeypatch.setattr(MaskRCNN_ResNet50_FPN_Weights, "get_state_dict", lambda *_, **__: older)
+    net = MaskRCNN(Build(channels=3))
+    load_start(net, "coco")
+    own = net.state_dict()
+    assert torch.equal(own["backbone.fpn.layer_blocks.3.0.weight"], whole["backbone.fpn.layer_blocks.3.0.weight"])
+    assert torch.equal(own["rpn.head.conv.0.0.weight"], whole["rpn.head.conv.0.0.weight"])
+    assert torch.equal(own["mask_head.trunk.2.0.weight"], whole["roi_heads.mask_head.2.0.weight"])
+    equal = {name for name, t in own.items() if any(t.shape == w.shape and torch.equal(t, w) for w in whole.values())}
+    told = ("num_batches_tracked", "body.conv1.weight")  # counts nothing; the mean of the colours
+    anew = {name for name in own.keys() - equal if not name.endswith(told)}
+    assert {".".join(name.split(".")[:2]) for name in anew} == {"mask_head.predictors", "roi_heads.box_predictor"}
 
 
 def test_a_network_of_three_channels_takes_grey_frames() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -71,6 +72,37 @@ def test_tiles_give_what_one_pass_gives() -> None:
     same(parts.instances(**frame(truth)), truth)
     assert len(parts.network.tiles) > 4  # type: ignore[arg-type]
     assert max(max(t) for t in parts.network.tiles) <= 128  # type: ignore[union-attr]
+
+
+def test_pieces_that_tiles_cut_leave_no_doubt_behind() -> None:
+    """What is unsure of cells that run on beyond its tile, as a network is, and sure of all others."""
+
+    class Unsure(Seer):
+        def masks(self, sight: Tensor, boxes: Tensor) -> dict[str, Tensor]:
+            at_edge = (
+                (boxes[:, :2] < 1).any(1) | (boxes[:, 2] > sight.shape[-1] - 1) | (boxes[:, 3] > sight.shape[-2] - 1)
+            )
+            calm = torch.where(at_edge, 0.05, 1.0)[:, None, None, None, None]
+            return {name: logits * calm for name, logits in super().masks(sight, boxes).items()}
+
+    truth = np.pad(field(240, 320, 40, 15), ((8, 8), (8, 8)))
+    maps = []
+    for side in (1024, 128):
+        predictor = engine(side)
+        predictor.ask([Unsure()])
+        found = predictor.instances(**frame(truth))
+        assert found.uncertainty is not None
+        maps.append(found.uncertainty[0, 0][truth > 0].mean())
+    assert maps[1] == pytest.approx(maps[0], abs=0.02)
+
+
+def test_a_cell_longer_than_what_tiles_share_is_not_nested_pieces() -> None:
+    truth = np.zeros((64, 320), np.int32)
+    truth[24:40, 60:220] = 1
+    found = engine(128).instances(**frame(truth))
+    assert len(found)
+    inside = [a[1] <= b[1] and b[3] <= a[3] for a, b in permutations(found.box.tolist(), 2)]
+    assert not any(inside)
 
 
 @pytest.mark.parametrize("zoom", [0.6, 1.7])

@@ -21,6 +21,7 @@ from unfade.ops.tensorfile import read_tensors, write_tensors
 from unfade.pipeline.segmenting import open_members, open_system
 from unfade.pipeline.settings import PredictSettings, SystemSettings
 from unfade.pipeline.training import TrainingSettings, counted, open_training
+from unfade.predict.estimators import EstimatorSettings, Hypotheses
 from unfade.registry import load
 from unfade.systems.imperfect import Imperfect, ImperfectSettings
 from unfade.systems.regions import RegionSystem
@@ -242,3 +243,38 @@ def test_a_training_tells_how_many_objects_are_too_small_to_learn_from() -> None
     assert counted(shape_aware(least_px=2), [still]) == {"frames": 2, "objects": 5, "too small": 1}
     assert counted(shape_aware(least_px=4), [still]) == {"frames": 2, "objects": 5, "too small": 2}
     assert counted(shape_aware(least_px=1), [still]) == {"frames": 2, "objects": 5}
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"loss": "focal", "noise": True}, "focal loss is for one class without a noise scale"),
+        ({"loss": "focal", "classes": 3}, "focal loss is for one class"),
+        ({"loss": "shape-aware", "classes": 3}, "shape-aware loss is for one class"),
+    ],
+)
+def test_losses_that_would_not_be_used_are_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        ShapeAwareSettings.parse({**TINY, "classes": 1, **settings})
+
+
+@pytest.mark.parametrize("kind", ["cell", "nucleus"])
+def test_one_class_learns_the_outlines_of_its_kind(kind: str) -> None:
+    cells = np.zeros((1, 64, 64), np.int32)
+    cells[0, 10:50, 10:50] = 1
+    nuclei = np.zeros_like(cells)
+    nuclei[0, 20:30, 20:30] = 1
+    marked = compartments(cells, nuclei)
+    system = shape_aware(kind=kind)
+    image = np.zeros((1, 1, 64, 64), np.float32)
+    alone = system.encode(cells if kind == "cell" else nuclei, image)
+    for name, values in system.encode(marked, image).items():
+        assert np.array_equal(values, alone[name])
+
+
+@pytest.mark.parametrize("merge", [False, True])
+def test_heads_of_one_network_are_its_members_merged_or_not(merge: bool) -> None:
+    network = imperfect(merge=merge).network()
+    assert Hypotheses(EstimatorSettings()).members(network) == [network]
+    with pytest.raises(SettingsError, match="one head"):
+        Hypotheses(EstimatorSettings()).members(shape_aware().network())
