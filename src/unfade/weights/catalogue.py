@@ -22,7 +22,7 @@ DEFAULTS = {
 }
 
 # Weights beside the package, in experiments/weights of the repository: their data allow research alone, or bind by GPL.
-ELSEWHERE: dict[str, tuple[str, ...]] = {"lexy": ("lexy-ktr",)}
+ELSEWHERE: dict[str, tuple[str, ...]] = {"lexy": ("lexy-ktr",), "shape-aware": ("shape-aware-dic",)}
 
 
 @dataclass(frozen=True)
