@@ -74,7 +74,7 @@ def train(
         return
     figures = "  ".join(f"{name} {value:.4f}" for name, value in scores.items())
     messages.print(f"Best weights: [cyan]{escape(str(out / 'best.safetensors'))}[/]  {figures}", soft_wrap=True)
-    if _heads_alone(chosen):
+    if heads_alone(chosen):
         messages.print(
             "The heads have learnt; the network that merges them has not. Train it with the same data: "
             f"--system {chosen.system} --preset {chosen.preset} --weights {escape(str(out))} and a settings file with "
@@ -83,7 +83,7 @@ def train(
         )
 
 
-def _heads_alone(chosen: TrainingSettings) -> bool:
+def heads_alone(chosen: TrainingSettings) -> bool:
     """Whether several heads were trained whose merging network comes next."""
     from unfade.registry import load
 
