@@ -22,7 +22,11 @@ DEFAULTS = {
 }
 
 # Weights beside the package, in experiments/weights of the repository: their data allow research alone, or bind by GPL.
-ELSEWHERE: dict[str, tuple[str, ...]] = {"lexy": ("lexy-ktr",), "shape-aware": ("shape-aware-dic",)}
+ELSEWHERE: dict[str, tuple[str, ...]] = {
+    "lexy": ("lexy-ktr",),
+    "hourglass": ("hourglass-dic",),
+    "shape-aware": ("shape-aware-dic",),
+}
 
 
 @dataclass(frozen=True)
