@@ -344,6 +344,11 @@ class Instances:
             kind = KINDS[int(self.kind[0])] if len(self) else "nucleus"
         return Rows(self.shape[1:], _Painter.of(self, k, kind, self.id if ids is None else ids))
 
+    def areas(self) -> NDArray[np.int64]:
+        """Pixels of every object `(N,)`."""
+        count = np.concatenate([[0], np.cumsum(self.runs[:, 1], dtype=np.int64)])
+        return np.asarray(count[self.offset[1:]] - count[self.offset[:-1]], np.int64)
+
     def mask(self, n: int) -> NDArray[np.bool_]:
         """Mask of object `n` inside its box, `(box height, box width)`."""
         y0, x0, y1, x1 = self.box[n]

@@ -267,3 +267,11 @@ class TestLineage:
 
 def test_a_table_knows_its_length() -> None:
     assert len(Table(pd.DataFrame({"area_um2": [1.0, 2.0]}), {"area_um2": "µm²"})) == 2
+
+
+def test_areas_of_instances_are_those_of_their_masks() -> None:
+    labels = np.zeros((2, 9, 9), np.int32)
+    labels[0, 1:4, 2:8], labels[0, 5, 5], labels[1, :, 0] = 1, 2, 3
+    found = Instances.of(labels)
+    assert found.areas().tolist() == [int(found.mask(n).sum()) for n in range(3)] == [18, 1, 9]
+    assert Instances.of(labels * 0).areas().shape == (0,)

@@ -136,9 +136,8 @@ def without_doubles(found: Instances, whole: NDArray[np.bool_], most_iou: float,
         if i != j:
             near.setdefault(int(i), []).append((int(j), float(iou), float(share)))
     cut = ~whole[one.id - 1]
-    area = np.add.reduceat(one.runs[:, 1], one.offset[:-1])
     kept = np.zeros(len(one), bool)
-    for n in np.lexsort((-one.score, np.where(cut, -area, 0), cut)):
+    for n in np.lexsort((-one.score, np.where(cut, -one.areas(), 0), cut)):
         kept[n] = not any(
             kept[m] and (iou > most_iou or (cut[n] and share > most_share)) for m, iou, share in near.get(int(n), ())
         )

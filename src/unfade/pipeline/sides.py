@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ import pandas as pd
 from unfade.data import ctc, open_labels
 from unfade.data.reading import is_zarr
 from unfade.errors import InputError, MissingInputError
+from unfade.instances.boxes import taken
 from unfade.pipeline.folder import RunFolder
 from unfade.records import KINDS, Instances, LabelImage, Labels
 from unfade.score.comparison import Repaired
@@ -139,16 +140,7 @@ def _of_kind(found: Instances, kind: int) -> Instances:
     keep = np.flatnonzero((found.kind == kind) & (found.frame == last))
     if len(keep) == len(found) and last == 0:
         return found
-    counts = np.diff(found.offset)[keep]
-    rows = [found.runs[found.offset[n] : found.offset[n + 1]] for n in keep]
-    columns = ("id", "kind", "box", "score", "u_total", "u_data", "u_model")
-    return Instances(
-        shape=(1, *found.shape[1:]),
-        frame=np.zeros(len(keep), np.int32),
-        runs=np.concatenate([np.zeros((0, 2), np.int64), *rows]),
-        offset=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
-        **{name: getattr(found, name)[keep] for name in columns},
-    )
+    return replace(taken(found, keep), shape=(1, *found.shape[1:]), frame=np.zeros(len(keep), np.int32))
 
 
 def _open_run(run: RunFolder) -> Side:

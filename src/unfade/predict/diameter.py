@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unfade.predict.engine import Engine
-from unfade.records import Instances, View
+from unfade.records import View
 
 LADDER = (1.0, 0.5, 2.0, 0.25)  # zooms tried, in this order, when nothing is known
 PROBE_PX = 1024  # the probed part of a frame has at most this side as the network sees it
@@ -66,7 +66,7 @@ def _probe(predictor: Engine, image: NDArray[Any], zoom: float) -> tuple[float, 
     inner &= found.kind == found.kind[0]  # of cells with their nuclei, cells
     if not inner.any():
         return None
-    area = _areas(found)[inner].astype(float)
+    area = found.areas()[inner].astype(float)
     seen = 2 * np.sqrt(area / np.pi) * zoom  # diameters as the network saw them
     sure = np.clip(1 - 2 * found.u_total[inner], 1e-6, 1)
     known = np.exp(-0.5 * (np.log(seen / np.sqrt(low * high)) / 0.5) ** 2)
@@ -75,10 +75,6 @@ def _probe(predictor: Engine, image: NDArray[Any], zoom: float) -> tuple[float, 
     weight = np.cumsum((area * sure)[order])
     median = float(seen[order][np.searchsorted(weight, weight[-1] / 2)]) / zoom
     return support, median
-
-
-def _areas(found: Instances) -> NDArray[np.int64]:
-    return np.add.reduceat(found.runs[:, 1], found.offset[:-1])
 
 
 def _middle(image: NDArray[Any], side: int) -> NDArray[Any]:

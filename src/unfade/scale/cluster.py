@@ -104,7 +104,7 @@ def _client(where: str, config: Path | None, stack: ExitStack) -> Any:
         share = os.environ.get("OMP_NUM_THREADS") or str(max(1, cores() // count))
         names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
         environment: dict[str, str | None] = dict.fromkeys(names, share)
-        environment["MALLOC_TRIM_THRESHOLD_"] = None  # dask's 64 KiB gives memory back at every layer: a fifth slower
+        environment["MALLOC_TRIM_THRESHOLD_"] = None  # dask's 64 KiB gives memory back at every layer
         dask.config.set({f"distributed.nanny.pre-spawn-environ.{name}": value for name, value in environment.items()})
         made = LocalCluster(
             n_workers=count,

@@ -21,7 +21,7 @@ from unfade.instances.confidence import mask_confidence
 from unfade.losses.focal import focal_loss
 from unfade.losses.shape_aware import shape_aware_weight, weighted_mean
 from unfade.models.lexy_unet import LexyUNet, build_encoder
-from unfade.ops.relabel import NUCLEUS
+from unfade.ops.relabel import of_kind
 from unfade.records import Instances, Kind, View
 from unfade.settings import Settings
 from unfade.systems.base import Maps, System
@@ -83,7 +83,7 @@ class ShapeAwareUNet(System):
 
     def encode(self, labels: np.ndarray, image: np.ndarray) -> dict[str, np.ndarray]:
         """Targets `maps (L, 1, Y, X)`, `distance (L, Y, X)` to the nearest cell boundary and `ratio (L,)`."""
-        targets = boxes.encode(labels % NUCLEUS, 1)
+        targets = boxes.encode(of_kind(labels, self.settings.kind), 1)
         inside = (targets["labels"][:, None] > 0).astype(np.float32)
         return {"maps": inside, "distance": targets["distance"], "ratio": targets["ratio"]}
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from unfade.ops.boxes import boxes_of, sampled
 from unfade.ops.overlap import contingency
+from unfade.predict import stitched
 from unfade.predict.boxes import BoxPredictor
 from unfade.records import Instances
 from unfade.systems.shape_aware import ShapeAware, ShapeAwareSettings
@@ -94,6 +95,18 @@ def test_pieces_that_tiles_cut_leave_no_doubt_behind() -> None:
         assert found.uncertainty is not None
         maps.append(found.uncertainty[0, 0][truth > 0].mean())
     assert maps[1] == pytest.approx(maps[0], abs=0.02)
+
+
+def test_a_very_large_frame_is_taken_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    truth = field(640, 960)
+    monkeypatch.setattr(stitched, "WHOLE_PX", 400 * 400)
+    monkeypatch.setattr(stitched, "CORE_PX", 256)
+    predictor, pieces = engine(), []
+    whole = predictor.piece
+    monkeypatch.setattr(predictor, "piece", lambda image, *how: pieces.append(image.shape) or whole(image, *how))
+    same(predictor.instances(**frame(truth)), truth, 0.85)
+    assert len(pieces) > 4
+    assert max(max(shape) for shape in pieces) < 960
 
 
 def test_a_cell_longer_than_what_tiles_share_is_not_nested_pieces() -> None:
