@@ -39,7 +39,7 @@ ROWS: dict[str, dict[str, Any]] = {
     "bce": {"loss": "bce"},
     "focal": {"loss": "focal"},
     "noise": {"noise": True},
-    "wta, not merged": {"heads": 4, "noise": True},
+    "wta unmerged": {"heads": 4, "noise": True},
     "wta": {"heads": 4, "noise": True, "merge": True},
     "ewta": {"heads": 4, "evolving": True, "merge": True},
     "56 px": {"mask_px": 56},
