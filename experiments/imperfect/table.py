@@ -89,7 +89,9 @@ def course(name: str, seed: int, steps: int, options: argparse.Namespace) -> dic
         out |= {"optimiser": "sgd", "rate": 1e-3, "average": 0.0, "schedule": "constant", "check_every": 500}
         return out | ({"schedule": "restarts", "cycle": 3_000} if name == "snapshot" else {})
     out |= {"minutes": options.minutes, "steps": 100_000, "rate": 1e-3, "average": 0.99, "check_every": 300}
-    return out | ({"schedule": "restarts", "cycle": 150} if name == "snapshot" else {"schedule": "cosine"})
+    if name == "snapshot":  # about a hundred steps a minute at the most, so that five cycles fit
+        return out | {"schedule": "restarts", "cycle": max(10, round(12 * options.minutes)), "warmup": 10}
+    return out | {"schedule": "cosine", "warmup": 30}
 
 
 def score(place: Path, members: list[Path], how: str | None, options: argparse.Namespace) -> dict[str, Any]:

@@ -58,6 +58,11 @@ class NucleiUNet(VoteSystem):
     of_network: ClassVar[frozenset[str]] = frozenset({"trunk", "width", "levels", "blocks", "targets", "heads"})
     settings: NucleiUNetSettings
 
+    @classmethod
+    def recipe(cls, preset: str) -> dict[str, Any]:
+        """The preset whose weights ship also sees nuclei with patches and spots inside, which must stay whole."""
+        return {"sampler": {"textured": 0.2}} if preset == "default" else {}
+
     @property
     def view(self) -> View:
         """One frame, one channel; tiles are joined as maps."""

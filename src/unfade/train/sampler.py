@@ -11,7 +11,7 @@ from pydantic import Field
 from torch.utils.data import Dataset
 
 from unfade.augment.deformation import draw_deformation
-from unfade.augment.intensity import noise_only, vary
+from unfade.augment.intensity import noise_only, textured, vary
 from unfade.augment.spatial import draw_affine
 from unfade.datasets.stills import Still
 from unfade.ops.normalise import levels, scaled
@@ -36,6 +36,7 @@ class SamplerSettings(Settings):
     stretch: float = Field(0.1, ge=0, description="spread of the ratio of the sides")
     elastic_px: float = Field(0.0, ge=0, description="elastic deformation: spread of the control points, px; 0 = none")
     elastic_points: int = Field(3, ge=2, description="control points along each side of a crop")
+    textured: float = Field(0.0, ge=0, le=1, description="share of crops whose objects get patches or spots inside")
     intensity: bool = Field(True, description="vary contrast, blur, noise and clipping")
 
 
@@ -91,6 +92,8 @@ class CropSampler(Dataset[Batch]):
             bent = draw_deformation(rng, size, s.elastic_points, s.elastic_px)
             crop, truth = bent.image(crop), bent.labels(truth)
         crop = crop.reshape(frames, channels, *size)
+        if s.textured and rng.random() < s.textured:
+            crop = np.stack([textured(rng, frame, own) for frame, own in zip(crop, truth, strict=True)])
         if s.intensity:
             crop = vary(rng, crop.reshape(-1, *size)).reshape(crop.shape)
         return crop, truth

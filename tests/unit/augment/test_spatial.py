@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unfade.augment.intensity import noise_only, vary
+from unfade.augment.intensity import noise_only, textured, vary
 from unfade.augment.spatial import Affine, draw_affine
 
 
@@ -54,3 +54,26 @@ def test_noise_is_scaled_like_any_frame() -> None:
         low, high = np.percentile(noise_only(rng, (1, 64, 64)), (1.0, 99.8))
         assert low == pytest.approx(0, abs=0.02)
         assert 0.9 < high < 1.1 or high == low
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**31))
+def test_texture_stays_inside_objects(seed: int) -> None:
+    y, x = np.mgrid[:80, :90]
+    labels = (np.hypot(y - 40, x - 45) < 18).astype(np.int32) * 7
+    image = np.where(labels > 0, 0.8, 0.1).astype(np.float32)[None]
+    before = image.copy()
+    out = textured(np.random.default_rng(seed), image, labels)
+    np.testing.assert_array_equal(image, before)
+    assert out.shape == image.shape and out.dtype == np.float32 and (out >= 0).all()
+    far = np.hypot(y - 40, x - 45) > 24
+    np.testing.assert_allclose(out[0][far], 0.1, rtol=1e-4)
+    np.testing.assert_array_equal(textured(np.random.default_rng(seed), image, labels), out)
+
+
+def test_texture_changes_most_objects_and_leaves_an_empty_frame() -> None:
+    labels = np.kron(np.arange(1, 26, dtype=np.int32).reshape(5, 5), np.ones((16, 16), np.int32))
+    image = np.full((1, 80, 80), 0.5, np.float32)
+    spread = [textured(np.random.default_rng(n), image, labels)[0].std() for n in range(10)]
+    assert np.mean(np.array(spread) > 0.02) > 0.8
+    np.testing.assert_array_equal(textured(np.random.default_rng(0), image, np.zeros_like(labels)), image)
