@@ -4,7 +4,8 @@ For every loss and head of the mask branch, the network of the default preset is
 DIC-C2DH-HeLa at half resolution, with no augmentation, and scored on the same crops: SEG and, beside it, the ceiling
 of masks of that size (truth, encoded and painted again). The rows `unet ...` are the U-Nets of the same table with the
 same losses; since their cells are connected components, the IoU of cells against background stands beside their SEG,
-and the ceiling is the SEG of the components of the truth.
+and the ceiling is the SEG of the components of the truth. The row `three classes`, of system imperfect, learns cells
+with their nuclei on four crops of a synthetic movie, and is scored on both.
 
 python benchmarks/overfit_maskrcnn.py [../shared/data] --rows shape-aware,bce,"unet bce" --steps 300
 """
@@ -23,14 +24,20 @@ import tifffile
 import torch
 from skimage.measure import label
 
-from unfade.instances.boxes import Regions, paint
+from unfade.instances.boxes import Regions, compartments, paint
 from unfade.ops.boxes import boxes_of, sampled
 from unfade.ops.device import autocast
 from unfade.ops.normalise import levels, scaled
 from unfade.ops.overlap import contingency
+from unfade.ops.relabel import of_kind
 from unfade.predict.boxes import BoxPredictor
 from unfade.predict.frames import FramePredictor
+from unfade.records import Instances
+from unfade.synth import TranslocationMovie, TranslocationSettings
 from unfade.systems.base import System
+from unfade.systems.imperfect import SMALL as SMALL_THREE
+from unfade.systems.imperfect import Imperfect, ImperfectSettings
+from unfade.systems.regions import RegionSystem
 from unfade.systems.shape_aware import SMALL, ShapeAware, ShapeAwareSettings
 from unfade.systems.shape_aware_unet import ShapeAwareUNet, ShapeAwareUNetSettings
 
@@ -43,7 +50,9 @@ ROWS: dict[str, dict[str, Any]] = {
     "wta": {"heads": 4, "noise": True, "merge": True},
     "ewta": {"heads": 4, "evolving": True, "merge": True},
     "56 px": {"mask_px": 56},
+    "dropout": {"dropout": 0.2},
 }
+THREE = {**SMALL_THREE, "classes": 3, "heads": 1, "merge": False, "noise": False}
 UNETS: dict[str, dict[str, Any]] = {
     f"unet {loss}": {**ShapeAwareUNet.presets["default"], "loss": loss} for loss in ("shape-aware", "bce", "focal")
 }
@@ -55,10 +64,21 @@ def crops(data: Path, side: int) -> tuple[np.ndarray, np.ndarray]:
     image = tifffile.imread(folder / "01" / "t034.tif").astype(np.float32)
     labels = tifffile.imread(folder / "01_ST" / "SEG" / "man_seg034.tif").astype(np.int32)[::2, ::2]
     half = image.reshape(256, 2, 256, 2).mean((1, 3))
-    normal = scaled(half, levels(half))
-    corners = [(y, x) for y in (0, 256 - side) for x in (0, 256 - side)]
-    pairs = [(normal[y : y + side, x : x + side], labels[y : y + side, x : x + side]) for y, x in corners]
-    return np.stack([p[0] for p in pairs])[:, None], np.stack([p[1] for p in pairs])
+    return corners(scaled(half, levels(half)), labels, side)
+
+
+def drawn(side: int) -> tuple[np.ndarray, np.ndarray]:
+    """As `crops`, of the first frame of a synthetic movie; labels mark the nuclei of cells."""
+    frame = TranslocationMovie(TranslocationSettings(frames=1)).frame(0)
+    labels = compartments(frame.cells, frame.nuclei)
+    image = frame.image[0].astype(np.float32)
+    return corners(scaled(image, levels(image)), labels, side)
+
+
+def corners(image: np.ndarray, labels: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
+    """The four corners of a frame of 256 x 256 px and of its labels."""
+    places = [(slice(y, y + side), slice(x, x + side)) for y in (0, 256 - side) for x in (0, 256 - side)]
+    return np.stack([image[place] for place in places])[:, None], np.stack([labels[place] for place in places])
 
 
 def seg(found: list[np.ndarray], truth: np.ndarray) -> float:
@@ -88,8 +108,8 @@ def ceiling(labels: np.ndarray, side: int) -> float:
     return seg(found, labels)
 
 
-def overfit(system: System, image: np.ndarray, labels: np.ndarray, steps: int) -> tuple[list[np.ndarray], float, float]:
-    """Label images of the crops a network has learnt by heart, its last loss, and the seconds that took.
+def overfit(system: System, image: np.ndarray, labels: np.ndarray, steps: int) -> tuple[list[Instances], float, float]:
+    """What a network finds in crops it has learnt by heart, its last loss, and the seconds that took.
 
     Where several heads are merged, the merging network learns after them, for as long.
     """
@@ -104,9 +124,9 @@ def overfit(system: System, image: np.ndarray, labels: np.ndarray, steps: int) -
         network = merged
         loss = learn(system, network, image, labels, steps)
     seconds = time.perf_counter() - began
-    kind = BoxPredictor if isinstance(system, ShapeAware) else FramePredictor
+    kind = BoxPredictor if isinstance(system, RegionSystem) else FramePredictor
     engine = kind(system, network, torch.device("cpu"))
-    return [engine.instances(one, ends=[(0.0, 1.0)]).labels()[-1] for one in image], loss, seconds
+    return [engine.instances(one, ends=[(0.0, 1.0)]) for one in image], loss, seconds
 
 
 def learn(system: System, network: torch.nn.Module, image: np.ndarray, labels: np.ndarray, steps: int) -> float:
@@ -143,22 +163,32 @@ def components(labels: np.ndarray) -> list[np.ndarray]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, nargs="?", default=os.environ.get("UNFADE_DATA", "../shared/data"))
-    parser.add_argument("--rows", default=",".join([*ROWS, *UNETS]))
+    parser.add_argument("--rows", default=",".join([*ROWS, "three classes", *UNETS]))
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--side", type=int, default=128)
     options = parser.parse_args()
-    image, labels = crops(Path(options.data), options.side)
     for name in options.rows.split(","):
-        if name in UNETS:
-            system: System = ShapeAwareUNet(ShapeAwareUNetSettings.parse(UNETS[name]))
-            best = seg(components(labels), labels)
-        else:
-            boxes = ShapeAwareSettings.parse({**SMALL, **ROWS[name]})
-            system, best = ShapeAware(boxes), ceiling(labels, boxes.mask_px)
+        image, labels = drawn(options.side) if name == "three classes" else crops(Path(options.data), options.side)
+        system, best = built(name, labels)
         found, loss, seconds = overfit(system, image, labels, options.steps)
-        figures = {"SEG": seg(found, labels), "ceiling": best, "foreground IoU": foreground_iou(found, labels)}
+        figures = {"ceiling": best}
+        for kind in system.view.kinds:
+            mine, truth = [f.labels(kind)[-1] for f in found], of_kind(labels, kind)
+            ending = f" of {kind}" if len(system.view.kinds) > 1 else ""
+            figures |= {f"SEG{ending}": seg(mine, truth), f"foreground IoU{ending}": foreground_iou(mine, truth)}
         facts = {**figures, "loss": loss, "seconds": seconds}
         print(json.dumps({"row": name, **{k: round(v, 4) for k, v in facts.items()}}), flush=True)
+
+
+def built(name: str, labels: np.ndarray) -> tuple[System, float]:
+    """The system of a row, and the SEG that it can reach at most."""
+    if name in UNETS:
+        return ShapeAwareUNet(ShapeAwareUNetSettings.parse(UNETS[name])), seg(components(labels), labels)
+    if name == "three classes":
+        three = ImperfectSettings.parse(THREE)
+        return Imperfect(three), ceiling(of_kind(labels, "nucleus"), three.mask_px)
+    boxes = ShapeAwareSettings.parse({**SMALL, **ROWS[name]})
+    return ShapeAware(boxes), ceiling(labels, boxes.mask_px)
 
 
 if __name__ == "__main__":
