@@ -1,11 +1,12 @@
 """Does a temporal model keep nuclei that have become invisible? Dice per frame on synthetic sequences.
 
 usage: python benchmarks/fading.py STILLS SYSTEM[=WEIGHTS] … [--motion paper|slow|fast] [--part test]
-       [--sequences 16] [--frames 24] [--seed 0]
+       [--sequences 16] [--frames 24] [--seed 0] [--repair [SETTING=VALUE …]]
 
 The nuclei, taken from the held-out part of STILLS, are bright up to frame 7 and exactly as bright as their cytoplasm
 from frame 8 to the end. Prints the foreground Dice of every system in frame 2, in each frame, in its worst frame and
-over the invisible frames, as means over the sequences; beside them that of the truth of frame 7 left where it was.
+over the invisible frames, as means over the sequences; beside them that of the truth of frame 7 left where it was, and
+with `--repair` that after repair, whose settings are those it comes with but for the named ones.
 
 Motions: `paper` turns, stretches and shears cells without end, which stay in place (paper lexy, 2.1.2); `slow` adds
 steps as on a real reporter movie (0.035 diameters per frame that add up to 0.12 in twelve) with a third of that
@@ -16,13 +17,17 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
+from repair import Case, repaired, segmented
 
-from unfade import api
 from unfade.datasets.stills import read_stills
-from unfade.records import Movie
+from unfade.pipeline.settings import SystemSettings
+from unfade.records import Labels, Movie
+from unfade.repair import RepairSettings
 from unfade.score.pixels import confusion
 from unfade.synth import NucleusShapes, TranslocationMovie, draw_settings
 from unfade.synth.fading import Deformation, TimeCourse
@@ -41,13 +46,22 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=24)
     parser.add_argument("--size", type=int, default=192)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--repair", nargs="*", metavar="SETTING=VALUE")
     options = parser.parse_args()
     movies = sequences(options)
     kept = [[confusion(truth[LAST_SEEN] > 0, now > 0).dice() for now in truth] for _, truth in movies]
     out: dict[str, object] = {"motion": options.motion, "frame 7 kept": summary(np.array(kept))}
     for name in options.systems:
         system, _, weights = name.partition("=")
-        out[name] = summary(np.array([dice(movie, truth, system, weights or None) for movie, truth in movies]))
+        how = SystemSettings(name=system, weights=weights or None)
+        cases = [segmented("fading", movie, Labels.of(truth), DIAMETER_PX, how) for movie, truth in movies]
+        out[name] = summary(np.array([dice(case.material.labels.frames(), case) for case in cases]))
+        if options.repair is not None:
+            named = dict(part.split("=", 1) for part in options.repair)
+            settings = RepairSettings.parse({"diameter_px": DIAMETER_PX} | named)
+            with TemporaryDirectory() as place:
+                after = [dice((f.labels for f in repaired(case, settings, Path(place))[0]), case) for case in cases]
+            out[f"{name}, repaired"] = summary(np.array(after))
     print(json.dumps(out, indent=2))
 
 
@@ -84,9 +98,8 @@ def motion(name: str, drawn: Deformation) -> Deformation:
     return drawn.changed(speed_px=0.024 * DIAMETER_PX, persistence=0.2, drift_px=0.0, **less)
 
 
-def dice(movie: Movie, truth: np.ndarray, system: str, weights: str | None) -> list[float]:
-    found = np.asarray(api.segment(movie, 0, system=system, weights=weights, diameter=DIAMETER_PX))
-    return [confusion(a > 0, b > 0).dice() for a, b in zip(found, truth, strict=True)]
+def dice(found: Iterable[np.ndarray], case: Case) -> list[float]:
+    return [confusion(a > 0, b > 0).dice() for a, b in zip(found, case.truth.frames(), strict=True)]
 
 
 def summary(values: np.ndarray) -> dict[str, object]:
