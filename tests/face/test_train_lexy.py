@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from unfade.pipeline.locking import locked
 from unfade.settings import read_toml
 
 from .conftest import Command
@@ -69,6 +70,23 @@ def test_a_system_named_in_a_settings_file_is_the_one_that_is_trained(
         "--weights", tmp_path / "out", "--diameter", 20, "-o", tmp_path / "run",
     )  # fmt: skip
     assert labels.code == 0, labels.err
+
+
+def test_a_folder_takes_one_training_at_a_time(unfade: Command, folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    command = ("train", "--data", folder, "-o", out, "--system", "lexy-unet", "--preset", "narrow", *SHORT)
+    with locked(out, out / ".unfade"):
+        said = unfade(*command)
+        assert said.code == 2
+        assert "Another run is at work" in said.err
+        assert not (out / "train.toml").exists()
+    (out / ".unfade").mkdir(parents=True)
+    assert unfade(*command).code == 0
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "mine.txt").touch()
+    said = unfade("train", "--data", folder, "-o", tmp_path / "other", *SHORT)
+    assert said.code == 2
+    assert "holds no training" in said.err
 
 
 def test_a_run_may_start_from_another_system(unfade: Command, folder: Path, tmp_path: Path) -> None:

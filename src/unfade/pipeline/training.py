@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -19,6 +18,7 @@ from unfade.errors import MissingInputError, OutputError, SettingsError, TruthEr
 from unfade.models.pretrained import IMAGENET, NONE, load_encoders, pretrained_encoders
 from unfade.ops.device import Precision
 from unfade.ops.relabel import areas
+from unfade.pipeline.locking import locked
 from unfade.pipeline.own_frames import is_run, read_run
 from unfade.pipeline.segmenting import found_in, open_engine, open_stage
 from unfade.pipeline.settings import PredictSettings
@@ -31,6 +31,7 @@ from unfade.train.loop import Training, TrainSettings, Validate
 from unfade.weights.catalogue import card, load_weights
 
 Progress = Callable[[int, int, dict[str, float]], None]
+WORK = ".unfade"  # folder of the lock
 THRESHOLDS = (0.5, 0.75)
 HELD_SEED, HELD_BATCHES = 1_000_003, 8  # of batches that a system measures itself on
 
@@ -67,6 +68,8 @@ def train(folder: Path, out: Path, settings: TrainingSettings, progress: Progres
         If the data cannot be used.
     SettingsError
         If `out` holds a training with other settings.
+    OutputError
+        If `out` holds something else, or another training is at work there.
     """
     settings = with_recipe(settings)
     system, start = open_training(settings)
@@ -76,13 +79,14 @@ def train(folder: Path, out: Path, settings: TrainingSettings, progress: Progres
         raise MissingInputError(f"{folder} has no image in its training part.")
     if not any(s.labels.any() for s in parts["train"]):
         raise TruthError(f"No mask of the training part of {folder} holds an object.")
-    _claim(out, settings.changed(encoder_weights=encoder_source(settings, system)))
-    loop = Training(system, settings.train, out, start, card(system.name, system.settings.plain()))
-    batches = open_sampler(settings, system, parts["train"])
-    held = parts["val"] or parts["train"]
-    if progress is not None:
-        progress(0, settings.train.steps, counted(system, parts["train"]))
-    return loop.run(batches, open_validation(settings, system, held), settings.metric or system.metric, progress)
+    with locked(out, out / WORK):
+        _claim(out, settings.changed(encoder_weights=encoder_source(settings, system)))
+        loop = Training(system, settings.train, out, start, card(system.name, system.settings.plain()))
+        batches = open_sampler(settings, system, parts["train"])
+        held = parts["val"] or parts["train"]
+        if progress is not None:
+            progress(0, settings.train.steps, counted(system, parts["train"]))
+        return loop.run(batches, open_validation(settings, system, held), settings.metric or system.metric, progress)
 
 
 def counted(system: Any, stills: Sequence[Still]) -> dict[str, float]:
@@ -206,7 +210,7 @@ def _claim(out: Path, settings: TrainingSettings) -> None:
         longer = {"steps": settings.train.steps, "minutes": settings.train.minutes, "device": settings.train.device}
         if known.changed(train=known.train.changed(**longer).plain()) != settings:
             raise SettingsError(f"{out} holds a training with other settings; choose another folder.")
-    elif out.exists() and (not out.is_dir() or any(os.scandir(out))):
+    elif out.exists() and (not out.is_dir() or {p.name for p in out.iterdir()} - {WORK}):
         raise OutputError(f"{out} is not empty and holds no training; choose another folder.")
     out.mkdir(parents=True, exist_ok=True)
     write_toml(path, settings.plain())

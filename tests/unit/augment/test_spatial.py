@@ -65,7 +65,9 @@ def test_texture_stays_inside_objects(seed: int) -> None:
     before = image.copy()
     out = textured(np.random.default_rng(seed), image, labels)
     np.testing.assert_array_equal(image, before)
-    assert out.shape == image.shape and out.dtype == np.float32 and (out >= 0).all()
+    assert out.shape == image.shape
+    assert out.dtype == np.float32
+    assert (out >= 0).all()
     far = np.hypot(y - 40, x - 45) > 24
     np.testing.assert_allclose(out[0][far], 0.1, rtol=1e-4)
     np.testing.assert_array_equal(textured(np.random.default_rng(seed), image, labels), out)
