@@ -22,7 +22,7 @@ def test_a_truth_adds_figures_and_gains(unfade: Command, finished: Path, tmp_pat
     said = unfade(*words, "-o", tmp_path / "out")
     assert said.code == 0, said.err
     assert "SEG" in said.out
-    assert "F1 of b minus a: +0.000 (+0.000 to +0.000) at IoU 0.5 over 5 frames" in said.out
+    assert "F1 of b minus a at IoU 0.5: +0.000 (+0.000 to +0.000) over 5 frames" in said.out
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["compared.json", "figures.csv", "frames.csv"]
     plain = json.loads(unfade(*words, "--json").out)
     assert plain["scores"]["a"]["metrics"]["SEG"] == 1

@@ -61,16 +61,18 @@ def _show_results(found: Compared) -> None:
     table.add_column("")
     for name in found.names:
         table.add_column(escape(name), justify="right")
-    shown = _usual(found)
-    for key, values in found.rows().items():
-        if any(key in facts for facts in found.facts.values()):
-            table.add_row(key, *(_text(value) for value in values))
-        elif key in shown:
-            table.add_row(key, *_marked(values, key))
+    shown, rows = _usual(found), found.rows()
+    facts = {key for part in found.facts.values() for key in part}
+    for key in [key for key in rows if key in facts]:
+        table.add_row(key, *(_text(value) for value in rows[key]))
+    if shown:
+        table.add_row()
+    for key in [key for key in rows if key in shown - facts]:
+        table.add_row(key, *_marked(rows[key], key))
     console.results.print(table)
     for name, gain in found.gains.items():
-        told = f"F1 of {escape(name)} minus {escape(found.names[0])}: {_signed(gain)} at IoU {gain.how['IoU']}"
-        told += f" over {several(gain.count, 'frame')}" if gain.count else ": the truth outlines no frame whole"
+        told = f"F1 of {escape(name)} minus {escape(found.names[0])} at IoU {gain.how['IoU']}: "
+        told += f"{_signed(gain)} over {several(gain.count, 'frame')}" if gain.count else "no frame is outlined whole"
         console.results.print(told, soft_wrap=True)
 
 
