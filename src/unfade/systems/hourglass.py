@@ -106,6 +106,7 @@ class Hourglass(System):
             "train": {"steps": 20_000, "rate": 1e-3, "decay": 0.0, "average": 0.99, "check_every": 500},
             "sampler": {"crop_px": 128, "length": 4, "elastic_px": 5.0},
         },
+        "default": {"sampler": {"crop_px": 128, "length": 4, "elastic_px": 5.0, "empty": 0.06}},
         "stills": {"sampler": {"crop_px": 256, "batch": 1, "elastic_px": 10.0, "elastic_points": 6}},
         "stills-small": {"sampler": {"crop_px": 128, "batch": 3, "diameter_px": (12.0, 26.0), "native": 0.0}},
     }
@@ -123,7 +124,7 @@ class Hourglass(System):
     def recipe(cls, preset: str) -> dict[str, Any]:
         """Settings of training and sampler that a preset is trained with: the paper's, or those of the small ones."""
         base = cls.recipes["small" if preset == "default" or preset.endswith("-small") else ""]
-        return {**base, **(cls.recipes[preset] if preset.startswith("stills") else {})}
+        return {**base, **cls.recipes.get(preset, {})}
 
     @property
     def view(self) -> View:

@@ -11,6 +11,7 @@ from pydantic import Field
 from scipy import ndimage
 from torch.utils.data import Dataset
 
+from unfade.augment.intensity import noise_only
 from unfade.datasets.stills import Still
 from unfade.errors import SettingsError
 from unfade.ops.normalise import centred
@@ -35,6 +36,7 @@ class TrackedSamplerSettings(Settings):
     turn: bool = Field(True, description="rotate by any angle")
     zoom: tuple[float, float] = Field((0.5, 1.5), description="range of zooms")
     elastic_px: float = Field(10.0, ge=0, description="largest move of a knot of the elastic grid, px")
+    empty: float = Field(0.0, ge=0, le=1, description="share of sequences that are noise without objects")
     knots: int = Field(6, ge=4, description="knots per side of the elastic grid, joined by cubic splines")
 
 
@@ -86,6 +88,8 @@ class TrackedSampler(Dataset[Batch]):
 
     def _sequence(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         s = self.settings
+        if s.empty and rng.random() < s.empty:
+            return self._noise(rng)
         n = int(rng.choice(len(self.images), p=self.weight))
         first = self._first(rng, self.full[n])
         span = slice(first, first + s.length)
@@ -93,8 +97,19 @@ class TrackedSampler(Dataset[Batch]):
         image = sample_image(torch.from_numpy(self.images[n][span]), at).numpy()
         labels = sample_labels(torch.from_numpy(self.labels[n][span]), at).numpy()
         labels[:, outside] = UNKNOWN
-        image = image * np.float32(rng.uniform(*s.scale)) + np.float32(rng.uniform(-s.shift, s.shift))
-        return image[:, None], labels
+        return self._lit(rng, image)[:, None], labels
+
+    def _noise(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Frames of nothing but noise, all background."""
+        s = self.settings
+        shape = (s.length, s.crop_px, s.crop_px)
+        image = np.stack([centred(frame) for frame in noise_only(rng, shape)])
+        return self._lit(rng, image)[:, None], np.zeros(shape, np.int32)
+
+    def _lit(self, rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
+        """Intensities of a sequence scaled and shifted as a whole."""
+        s = self.settings
+        return image * np.float32(rng.uniform(*s.scale)) + np.float32(rng.uniform(-s.shift, s.shift))
 
     def _first(self, rng: np.random.Generator, full: np.ndarray) -> int:
         """First frame of a sequence that holds a fully outlined frame, or of any sequence."""

@@ -75,3 +75,18 @@ def test_outlined_frames_are_drawn_when_asked_for() -> None:
 def test_stills_are_refused() -> None:
     with pytest.raises(SettingsError, match="No sequence has 3 frames"):
         sampler(movie(2))
+
+
+def test_a_share_of_sequences_is_noise_and_all_background() -> None:
+    drawn = sampler(movie(), steps=40, batch=4, empty=0.3)
+    batches = [drawn[step] for step in range(40)]
+    labels = np.concatenate([b["targets"]["labels"].numpy() for b in batches])
+    images = np.concatenate([b["inputs"]["image"].numpy() for b in batches])
+    noise = (labels == 0).all(axis=(1, 2, 3))
+    assert 0.2 < noise.mean() < 0.4
+    assert images[noise].std(axis=(1, 2, 3, 4)).min() > 0.05
+    assert (
+        not (np.concatenate([sampler(movie(), batch=4)[k]["targets"]["labels"] for k in range(5)]) == 0)
+        .all(axis=(1, 2, 3))
+        .any()
+    )
