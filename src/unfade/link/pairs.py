@@ -2,8 +2,9 @@
 
 Paper hourglass, section 2.5 and figure 5. Block t holds frames t − 1 and t. Its objects of frame t − 1 are matched with
 those that the block before found there, by highest IoU; so an id of block t becomes a track. What is only in frame t is
-new, and descends from the track with the highest IoU in earlier frames. Tracks that split and become one object again
-within a few frames, and tracks of too few frames, are undone; a parent ends when its children begin.
+new, and descends from the track with the highest IoU in earlier frames, or goes on with it where it was lost. An IoU
+below `least` is none. Tracks that split and become one object again within a few frames, and tracks of too few frames,
+are undone; a parent ends when its children begin.
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ from unfade.ops.overlap import Overlap, contingency
 from unfade.ops.relabel import remap
 from unfade.records import LabelImage, Lineage
 
-LOOK_BACK = 3  # earlier frames in which parents are looked for
 COVERED = 0.5  # share of a lost object that another one must cover to have taken it in
 
 Ints = NDArray[np.int64]
@@ -87,7 +87,7 @@ class PairLinker:
             state.merged.extend(_merges(state, image))
         links = PairLinks(state.frames, ids, track, sure)
         state.past.append(links)
-        images = (*state.images, image)[-LOOK_BACK:]
+        images = (*state.images, image)[-self.settings.gap - 1 :]
         return replace(state, images=images, frames=state.frames + 1, next_track=number), links
 
     def finish(self, state: PairState) -> Lineage:
@@ -112,7 +112,7 @@ class PairLinker:
         shared = contingency(first, state.images[-1])
         for mine, other, iou in _best_first(shared):
             place = np.searchsorted(ids, mine)
-            if place < len(ids) and ids[place] == mine:
+            if iou >= self.settings.least and place < len(ids) and ids[place] == mine:
                 track[place], sure[place] = other, iou
         return track, sure
 
@@ -120,14 +120,14 @@ class PairLinker:
         """Find the parents of new objects and end those parents; gives the next free number of a track."""
         track, new = found
         children: dict[int, list[int]] = {}
-        for place in new.tolist():
-            parent = self._parent(state, labels == ids[place], track)
-            if parent:
-                children.setdefault(parent, []).append(place)
+        for label, parent in self._parents(state, labels, ids[new], track).items():
+            children.setdefault(parent, []).append(int(np.searchsorted(ids, label)))
         for parent, places in children.items():
             on = np.flatnonzero(track == parent)
             if len(on) == 0 and len(places) == 1:  # it was lost and is found again
                 track[places[0]] = parent
+                continue
+            if not self.settings.divisions:
                 continue
             for place in on.tolist():  # its own object is one of the children
                 track[place] = number
@@ -136,19 +136,22 @@ class PairLinker:
             state.parents.extend((int(track[place]), parent) for place in places)
         return number
 
-    def _parent(self, state: PairState, mask: NDArray[np.bool_], track: Ints) -> int:
-        """The track with the highest IoU with a new object in earlier frames, 0 without one."""
+    def _parents(self, state: PairState, labels: LabelImage, new: Ints, track: Ints) -> dict[int, int]:
+        """The track with the highest IoU with each new object in earlier frames, latest first, where there is one."""
         ended = {p for _, p in state.parents}
+        out: dict[int, int] = {}
         for back, image in enumerate(reversed(state.images)):
-            shared = contingency(mask.astype(np.int32), image)
+            if len(out) == len(new):
+                break
+            shared = contingency(np.where(np.isin(labels, new), labels, 0), image)
             iou = shared.sparse_iou()
             for k in np.argsort(-iou, kind="stable"):
-                owner = int(shared.ids_b[shared.j[k]])
+                mine, owner = int(shared.ids_a[shared.i[k]]), int(shared.ids_b[shared.j[k]])
                 alive = owner in track
-                if iou[k] < self.settings.least or owner in ended or (back > 0 and alive):
+                if mine in out or iou[k] < self.settings.least or owner in ended or (back > 0 and alive):
                     continue
-                return owner
-        return 0
+                out[mine] = owner
+        return dict(sorted(out.items()))
 
 
 def _best_first(shared: Overlap) -> list[tuple[int, int, float]]:

@@ -21,23 +21,39 @@ class LinkSettings(Settings):
         description="a registered linker; auto = pairs where objects of two frames are found together, else overlap",
     )
     method: Literal["optimal", "greedy"] = Field(
-        "optimal", description="optimal = largest total similarity of all links of a frame | greedy = best link first"
+        "optimal",
+        description="linker overlap: optimal = largest total similarity of a frame's links | greedy = best link first",
     )
     gap: int = Field(2, ge=0, le=50, description="frames that a track may lack before it ends")
     reach: float = Field(
-        1.0, ge=0, le=10, description="farthest step without overlap, in usual distances between objects; 0 = none"
+        1.0,
+        ge=0,
+        le=10,
+        description="linker overlap: farthest step without overlap, in usual distances between objects; 0 = none",
     )
-    proximity: float = Field(0.5, ge=0, le=1, description="weight of distance and area beside IoU in the similarity")
-    least: float = Field(0.05, ge=0, le=1, description="smallest similarity of a link, 0..1 + proximity")
+    proximity: float = Field(
+        0.5, ge=0, le=1, description="linker overlap: weight of distance and area beside IoU in the similarity"
+    )
+    least: float = Field(
+        0.05, ge=0, le=1, description="smallest similarity of a link, 0..1 + proximity; linker pairs: smallest IoU"
+    )
     divisions: bool = Field(True, description="whether an object may split into two")
-    drift: bool = Field(True, description="whether jumps of the stage are looked for where masks stop overlapping")
+    drift: bool = Field(
+        True, description="linker overlap: whether jumps of the stage are looked for where masks stop overlapping"
+    )
     daughter_frames: int = Field(
-        2, ge=0, le=100, description="a division is undone if a daughter vanishes within fewer frames than this"
+        2,
+        ge=0,
+        le=100,
+        description="linker overlap: a division is undone if a daughter vanishes within fewer frames than this",
     )
     merge_frames: int = Field(
         10, ge=0, description="linker pairs: a division is undone if its objects are one again within so many frames"
     )
     pair_frames: int = Field(2, ge=0, description="linker pairs: tracks of fewer frames are removed (t_length)")
     track_frames: int = Field(
-        1, ge=0, le=100, description="tracks of fewer frames, without relatives, are removed; 0 or 1 keeps all"
+        1,
+        ge=0,
+        le=100,
+        description="linker overlap: tracks of fewer frames, without relatives, are removed; 0 or 1 keeps all",
     )

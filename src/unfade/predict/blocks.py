@@ -25,7 +25,8 @@ from unfade.predict.merging import Corner, merged_tiles, starts
 from unfade.predict.tiled import padded
 from unfade.records import Instances, Movie
 
-Embed = Callable[[slice, slice], NDArray[Any]]  # embeddings (k, d, Y, X) of a tile given by its rows and columns
+Maps = NDArray[Any] | Tensor
+Embed = Callable[[slice, slice], Maps]  # embeddings (k, d, Y, X) of a tile given by its rows and columns
 
 
 class Windows(Protocol):
@@ -43,6 +44,10 @@ class PairSystem(Segmenter, Protocol):
     @property
     def settings(self) -> Windows:
         """How frames are cut into windows and tiles."""
+        ...
+
+    def decode(self, maps: NDArray[Any] | Tensor, zoom: float = 1.0) -> Instances:
+        """Objects of embeddings `(k, d, Y, X)`, on whatever device they lie."""
         ...
 
 
@@ -75,20 +80,24 @@ class BlockPredictor(Engine):
         """Objects of the last two frames (or the only one) of a window of seen frames, at `size`."""
         stack = np.stack(window)
 
-        def embed(rows: slice, columns: slice) -> NDArray[Any]:
-            return self.embeddings(torch.from_numpy(stack[:, rows, columns]), None)[0][-2:]
+        def embed(rows: slice, columns: slice) -> Tensor:
+            return self.embedded(torch.from_numpy(stack[:, rows, columns]), None, 2)[0]
 
         return self.decoded(embed, stack.shape[1:], size)
 
     def embeddings(self, window: Tensor, state: Any) -> tuple[NDArray[np.float32], Any]:
         """Embeddings `(L, d, Y, X)` of frames `(L, Y, X)` after `state`, and the state to carry on."""
+        maps, after = self.embedded(window, state, len(window))
+        out: NDArray[np.float32] = maps.cpu().numpy()
+        return out, after
+
+    def embedded(self, window: Tensor, state: Any, last: int) -> tuple[Tensor, Any]:
+        """The same of the last few frames alone, left on the device, where they are clustered."""
         height, width = window.shape[1:]
         image = padded(window[:, None].to(self.device), self.system.view.stride)[None]
         with torch.inference_mode(), autocast(self.device, self.precision):
             outputs, after = self.system.forward(self.network, {"image": image}, state)
-            maps = self.system.activate(outputs)[0, :, :, :height, :width]
-        out: NDArray[np.float32] = maps.float().cpu().numpy()
-        return out, after
+            return self.system.activate(outputs)[0, -last:, :, :height, :width].float(), after
 
     def decoded(self, embed: Embed, seen: tuple[int, ...], size: tuple[int, ...]) -> Instances:
         """Objects at `size` from the embeddings of the tiles of frames of size `seen`."""
@@ -128,7 +137,7 @@ class Held:
     pushed: int = 0
     age: int = 0  # frames that the states have seen
     states: dict[Corner, Any] = field(default_factory=dict)
-    last: dict[Corner, NDArray[Any]] = field(default_factory=dict)  # embeddings of the frame before, by tile
+    last: dict[Corner, Tensor] = field(default_factory=dict)  # embeddings of the frame before, by tile
 
 
 class BlockStage:
@@ -175,11 +184,11 @@ class BlockStage:
         new = np.stack(state.window[-2:] if renew else state.window[-1:])
         state.age = 2 if renew else state.age + 1
 
-        def embed(rows: slice, columns: slice) -> NDArray[Any]:
+        def embed(rows: slice, columns: slice) -> Tensor:
             tile = (rows.start, columns.start)
             before = None if renew else state.states[tile]
-            maps, state.states[tile] = self.predictor.embeddings(torch.from_numpy(new[:, rows, columns]), before)
-            both = maps if renew else np.concatenate([state.last[tile], maps])
+            maps, state.states[tile] = self.predictor.embedded(torch.from_numpy(new[:, rows, columns]), before, 2)
+            both = maps if renew else torch.cat([state.last[tile], maps])
             state.last[tile] = both[-1:]
             return both
 

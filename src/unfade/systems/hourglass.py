@@ -9,11 +9,11 @@ tells foreground from background, and objects are its connected pieces.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from unfade.instances.embedding import ClusterSettings, apart, cluster, scored
@@ -55,6 +55,17 @@ class HourglassSettings(Settings):
     frugal: bool = Field(False, description="training keeps no activations but computes them again: slower, smaller")
     cluster: ClusterSettings = ClusterSettings()
 
+    @model_validator(mode="after")
+    def _windows_and_tiles_fit(self) -> Self:
+        one_tile = self.size_px is not None and max(self.size_px) <= self.tile_px
+        if self.overlap_px >= self.tile_px and not one_tile:
+            raise ValueError(
+                f"tiles of {self.tile_px} px cannot overlap by {self.overlap_px} px; set a smaller overlap_px"
+            )
+        if self.windows == "streaming" and self.parallel != "recurrent":
+            raise ValueError(f"'{self.parallel}' has no state to carry on; set windows = 'exact'")
+        return self
+
 
 def _table_1(height: int, width: int, t_size: float, r_n: float) -> dict[str, Any]:
     return {"size_px": (height, width), "cluster": {"min_area_px": t_size, "reach_px": r_n}}
@@ -85,7 +96,7 @@ class Hourglass(System):
             "diameter_px": (14.0, 22.0),
             "cluster": {"min_area_px": 25, "reach_px": 24},
         },
-        "DIC-C2DH-HeLa-small": {**SMALL, "tile_px": 128, **_table_1(128, 128, 100, 25)},
+        "DIC-C2DH-HeLa-small": {**SMALL, "tile_px": 128, "overlap_px": 64, **_table_1(128, 128, 100, 25)},
         "PhC-C2DH-U373-small": {**SMALL, "tile_px": 128, "overlap_px": 64, **_table_1(192, 256, 125, 25)},
     }
     recipes: ClassVar[dict[str, dict[str, Any]]] = {
@@ -185,8 +196,11 @@ class Hourglass(System):
         maps = outputs["maps"].float()
         return maps if self.settings.objective == "embedding" else maps.softmax(dim=2)[:, :, 1:]
 
-    def decode(self, maps: np.ndarray, zoom: float = 1.0) -> Instances:
-        """Objects of embeddings `(k, d, Y, X)` or foreground `(k, 1, Y, X)`; equal ids in the k frames are one."""
+    def decode(self, maps: np.ndarray | Tensor, zoom: float = 1.0) -> Instances:
+        """Objects of embeddings `(k, d, Y, X)` or foreground `(k, 1, Y, X)`; equal ids in the k frames are one.
+
+        Embeddings are clustered on the device on which they lie.
+        """
         settings = self.settings.cluster
         if zoom != 1.0:
             settings = settings.changed(
@@ -196,8 +210,9 @@ class Hourglass(System):
             )
         if self.settings.objective == "embedding":
             return cluster(maps, settings)
-        inside = (maps[:, 0] > 0.5).astype(np.int32)  # objects of two frames are one where they overlap most
-        return scored(apart(inside, settings.changed(reach_px=TOUCH_PX)), maps[:, 0])
+        chance = torch.as_tensor(maps)[:, 0].float().cpu().numpy()
+        inside = (chance > 0.5).astype(np.int32)  # objects of two frames are one where they overlap most
+        return scored(apart(inside, settings.changed(reach_px=TOUCH_PX)), chance)
 
 
 def _sum(terms: list[Tensor]) -> Tensor:

@@ -65,7 +65,7 @@ def shipped() -> dict[str, Passport]:
 def other_weights(system: str) -> str:
     """What `--weights` takes beside the default of a system, in words."""
     inside = [n for n, p in shipped().items() if p.system == system and n != DEFAULTS.get(system)]
-    beside = [f"{name} of experiments/weights in the repository" for name in ELSEWHERE.get(system, ())]
+    beside = [f"experiments/weights/{name}.safetensors of the repository" for name in ELSEWHERE.get(system, ())]
     return ", ".join([*inside, *beside, "a file", "the folder of a training"])
 
 

@@ -117,3 +117,51 @@ def test_frames_of_another_size_are_refused() -> None:
     state, _ = linker.push(linker.start(), np.zeros((2, 20, 20), np.int32))
     with pytest.raises(ShapeError, match="frames of shape"):
         linker.push(state, np.zeros((2, 20, 21), np.int32))
+
+
+@pytest.mark.parametrize(("gap", "same"), [(0, False), (1, True), (4, True)])
+def test_a_track_may_lack_as_many_frames_as_the_gap(gap: int, same: bool) -> None:
+    there, gone = ({1: A}, {1: A}), ({}, {})
+    lineage = linked(({}, {1: A}), there, gone, ({}, {7: A}), ({7: A}, {7: A}), gap=gap)
+    assert (len(set(lineage.track.tolist())) == 1) == same
+
+
+@pytest.mark.parametrize("gap", [2, 5])
+def test_a_long_gap_is_bridged_only_where_asked(gap: int) -> None:
+    gone = ({}, {})
+    lineage = linked(({}, {1: A}), ({1: A}, {1: A}), *[gone] * 5, ({}, {7: A}), ({7: A}, {7: A}), gap=gap)
+    assert len(set(lineage.track.tolist())) == (1 if gap == 5 else 2)
+
+
+def test_without_divisions_nothing_has_a_parent() -> None:
+    left, right = (12, 18, 2, 9), (12, 18, 11, 18)
+    blocks = (({}, {1: C}), ({1: C}, {1: left, 3: right}), ({1: left, 3: right}, {1: left, 3: right}))
+    assert len(linked(*blocks).parents) == 2
+    lineage = linked(*blocks, divisions=False)
+    assert len(lineage.parents) == 0
+    found = tracks_by_frame(lineage, 3)
+    assert found[0][1] == found[2][1]
+
+
+def test_one_shared_pixel_is_no_match() -> None:
+    cell, other = (2, 8, 2, 8), (7, 19, 7, 19)
+    blocks = (({}, {1: cell}), ({1: cell}, {1: cell}), ({2: other}, {2: other}), ({2: other}, {2: other}))
+    lineage = linked(*blocks)
+    assert len(set(lineage.track.tolist())) == 2
+    assert len(lineage.parents) == 0
+    assert len(set(linked(*blocks, least=0.0).track.tolist())) == 1
+
+
+def test_newcomers_choose_parents_one_by_one() -> None:
+    """Three appear at once: two halves of one object, and one where another was lost two frames ago."""
+    left, right = (12, 18, 2, 9), (12, 18, 11, 18)
+    lineage = linked(
+        ({}, {1: C, 2: A}),
+        ({1: C, 2: A}, {1: C, 2: A}),
+        ({1: C}, {1: C}),
+        ({1: C}, {4: left, 5: right, 6: A}),
+        ({4: left, 5: right, 6: A}, {4: left, 5: right, 6: A}),
+    )
+    tracks = tracks_by_frame(lineage, 5)
+    assert tracks[4][6] == tracks[0][2]
+    assert {tuple(p) for p in lineage.parents.tolist()} == {(tracks[4][4], tracks[0][1]), (tracks[4][5], tracks[0][1])}

@@ -152,3 +152,17 @@ def test_the_largest_candidate_is_kept() -> None:
     found = merged_tiles([((0, 0), small), ((0, 10), large)], (20, 30))
     assert (found.labels() > 0).sum() == 28
     assert len(found) == 1
+
+
+def test_frames_are_decoded_where_they_were_computed() -> None:
+    """Only the last two frames of a window, as a tensor; what comes out is what arrays give."""
+    found, system = engine()
+    seen: list[Any] = []
+    decode = system.decode
+    system.decode = lambda maps, zoom=1.0: seen.append(maps) or decode(maps, zoom)  # type: ignore[method-assign,func-returns-value]
+    window = [found.seen(frame, 1.0) for frame in movie()[:3, 0]]
+    objects = found.found(window, (64, 64))
+    assert all(isinstance(maps, Tensor) and maps.shape[0] == 2 for maps in seen)
+    whole = torch.from_numpy(np.stack(window))
+    by_arrays = found.decoded(lambda y, x: found.embeddings(whole[:, y, x], None)[0][-2:], (64, 64), (64, 64))
+    np.testing.assert_array_equal(objects.labels(), by_arrays.labels())

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
+from unfade.errors import SettingsError
 from unfade.instances.embedding import ideal
 from unfade.systems.base import System
 from unfade.systems.hourglass import Hourglass, HourglassSettings
@@ -53,3 +55,21 @@ class TestSoftmax(TestRecurrent):
 
     def activated(self, targets: dict[str, np.ndarray]) -> np.ndarray:
         return (targets["labels"] > 0).astype(np.float32)[:, None]
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"tile_px": 64, "overlap_px": 64}, "cannot overlap by 64 px"),
+        ({"tile_px": 64, "overlap_px": 128, "size_px": (64, 96)}, "cannot overlap by 128 px"),
+        ({"parallel": "volumetric", "windows": "streaming"}, "no state to carry on"),
+        ({"parallel": "still", "windows": "streaming"}, "no state to carry on"),
+    ],
+)
+def test_windows_and_tiles_that_cannot_be_are_refused(settings: dict[str, object], reason: str) -> None:
+    with pytest.raises(SettingsError, match=reason):
+        HourglassSettings.parse(settings)
+
+
+def test_the_overlap_of_a_single_tile_is_no_matter() -> None:
+    assert HourglassSettings.parse({"tile_px": 128, "overlap_px": 128, "size_px": (128, 96)}).overlap_px == 128
