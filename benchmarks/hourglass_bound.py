@@ -37,7 +37,7 @@ from unfade.records import Lineage
 from unfade.score.sequence import score_sequence
 from unfade.systems.hourglass import Hourglass, HourglassSettings
 
-CASES = [("DIC-C2DH-HeLa", "01", "ST"), ("Fluo-N2DH-SIM+", "01", "GT")]
+CASES = [("DIC-C2DH-HeLa", "01", "ST"), ("Fluo-N2DH-SIM+", "01", "GT"), ("PhC-C2DH-U373", "01", "ST")]
 
 
 def embedded(labels: NDArray[np.int32], noise: float, seed: int, system: Hourglass) -> NDArray[np.float32]:

@@ -9,6 +9,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from unfade.instances.embedding import ideal
+from unfade.link.pairs import PairLinker
+from unfade.ops.overlap import contingency
 from unfade.predict.blocks import BlockPredictor
 from unfade.predict.merging import merged_tiles, starts
 from unfade.records import Instances
@@ -166,3 +169,35 @@ def test_frames_are_decoded_where_they_were_computed() -> None:
     whole = torch.from_numpy(np.stack(window))
     by_arrays = found.decoded(lambda y, x: found.embeddings(whole[:, y, x], None)[0][-2:], (64, 64), (64, 64))
     np.testing.assert_array_equal(objects.labels(), by_arrays.labels())
+
+
+def test_noisy_ideal_embeddings_give_back_the_objects_and_their_tracks() -> None:
+    """Tiles, clustering, pairs and links together: twelve cells that move, one of which leaves in the fourth frame."""
+    found, _ = engine(dimensions=16, tile_px=64, overlap_px=32, cluster={"min_area_px": 40.0, "reach_px": 24.0})
+    truth = [discs(t) for t in range(5)]
+    rng = np.random.default_rng(0)
+    linker = PairLinker()
+    state = linker.start()
+    for t in range(1, 5):
+        maps = ideal(np.stack(truth[t - 1 : t + 1]), 16, 24.0)
+        noisy = maps + np.float32(0.1) * rng.standard_normal(maps.shape).astype(np.float32)
+        pair = found.decoded(lambda y, x, noisy=noisy: noisy[:, :, y, x], (128, 128), (128, 128)).labels()
+        for mine, true in zip(pair, truth[t - 1 : t + 1], strict=True):
+            overlap = contingency(mine, true)
+            assert len(overlap.ids_a) == len(overlap.ids_b)
+            assert (overlap.sparse_iou() > 0.93).sum() == len(overlap.ids_b)
+        if t == 1:
+            state, _ = linker.push(state, np.stack([np.zeros_like(pair[0]), pair[0]]))
+        state, _ = linker.push(state, pair)
+    tracks = linker.finish(state).tracks()
+    assert sorted((tracks["last"] - tracks["first"]).tolist()) == [2] + [4] * 11
+
+
+def discs(t: int) -> np.ndarray:
+    """Touching cells of 20 px that move by a pixel and a half per frame; the first is gone from frame 3 on."""
+    y, x = np.mgrid[:128, :128]
+    out = np.zeros((128, 128), np.int32)
+    for n in range(1 if t > 2 else 0, 12):
+        cy, cx = 24 + 26 * (n // 4) + t, 20 + 21 * (n % 4) + 1.5 * t
+        out[(y - cy) ** 2 + (x - cx) ** 2 < 110] = n + 1
+    return out

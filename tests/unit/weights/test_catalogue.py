@@ -89,6 +89,7 @@ def test_weights_beside_the_package_are_there_and_named(monkeypatch: pytest.Monk
     assert "lexy-synthetic" not in other_weights("lexy")  # the default is not another one
     monkeypatch.delitem(DEFAULTS, "lexy")
     with pytest.raises(
-        WeightsError, match=r"No weights for 'lexy' ship .*--weights takes lexy-synthetic, experiments/weights/lexy-ktr.safetensors of "
+        WeightsError,
+        match=r"No weights for 'lexy' ship .* takes lexy-synthetic, experiments/weights/lexy-ktr\.safetensors of ",
     ):
         find_weights("lexy")
