@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -72,8 +73,13 @@ def train(
     if as_json:
         say_json({"out": str(out), "weights": str(out / "best.safetensors"), "scores": scores})
         return
-    figures = "  ".join(f"{name} {value:.4f}" for name, value in scores.items())
-    messages.print(f"Best weights: [cyan]{escape(str(out / 'best.safetensors'))}[/]  {figures}", soft_wrap=True)
+    path = f"[cyan]{escape(str(out / 'best.safetensors'))}[/]"
+    if math.isnan(scores.get("AP", 0.0)):
+        why = "No held frame has outlines of all its objects to choose by, so the last weights were kept."
+        messages.print(f"Last weights: {path}  {why}", soft_wrap=True)
+    else:
+        figures = "  ".join(f"{name} {value:.4f}" for name, value in scores.items())
+        messages.print(f"Best weights: {path}  {figures}", soft_wrap=True)
     if heads_alone(chosen):
         messages.print(
             "The heads have learnt; the network that merges them has not. Train it with the same data: "

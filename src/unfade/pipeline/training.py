@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from pydantic import Field
 from torch import nn
@@ -52,7 +53,9 @@ class TrainingSettings(Settings):
     sampler: dict[str, Any] = Field({}, description="settings of the sampler that differ from its defaults")
     sequences: tuple[str, ...] = Field((), description="sequences of a challenge folder to learn from; empty = all")
     silver: bool = Field(False, description="outlines of a challenge's SEQ_ST stand in where SEQ_GT has none")
-    held: float = Field(0.1, ge=0, lt=1, description="last share of each tracked sequence that is kept for validation")
+    held: float = Field(
+        0.1, ge=0, lt=1, description="last share of each tracked sequence for validation; 0 keeps the last weights"
+    )
     train: TrainSettings = TrainSettings()
 
 
@@ -77,23 +80,24 @@ def train(folder: Path, out: Path, settings: TrainingSettings, progress: Progres
     parts = {part: [s for s in stills if s.part == part] for part in ("train", "val")}
     if not parts["train"]:
         raise MissingInputError(f"{folder} has no image in its training part.")
-    if not any(s.labels.any() for s in parts["train"]):
+    if not any((s.labels > 0).any() for s in parts["train"]):
         raise TruthError(f"No mask of the training part of {folder} holds an object.")
     with locked(out, out / WORK):
         _claim(out, settings.changed(encoder_weights=encoder_source(settings, system)))
         loop = Training(system, settings.train, out, start, card(system.name, system.settings.plain()))
         batches = open_sampler(settings, system, parts["train"])
-        held = parts["val"] or parts["train"]
+        metric = settings.metric or system.metric
+        held = parts["val"] or (parts["train"] if settings.held or metric != "AP" else [])
         if progress is not None:
             progress(0, settings.train.steps, counted(system, parts["train"]))
-        return loop.run(batches, open_validation(settings, system, held), settings.metric or system.metric, progress)
+        return loop.run(batches, open_validation(settings, system, held), metric, progress)
 
 
 def counted(system: Any, stills: Sequence[Still]) -> dict[str, float]:
     """How many frames and objects there are to learn from, and how many objects are too small to be targets."""
-    frames = [frame for still in stills for frame in still.only(system.view.kinds[-1]).labels]
+    frames = [np.maximum(frame, 0) for still in stills for frame in still.only(system.view.kinds[-1]).labels]
     found: dict[str, float] = {"frames": len(frames), "objects": sum(len(areas(frame)[0]) for frame in frames)}
-    small = sum(system.left_out(still.labels) for still in stills)
+    small = sum(system.left_out(np.maximum(still.labels, 0)) for still in stills)
     return {**found, "too small": small} if small else found
 
 
@@ -179,14 +183,17 @@ def score_stills(
 ) -> dict[str, float]:
     """AP = TP / (TP + FP + FN) at IoU 0.5 and 0.75, pooled over all objects, and their mean `AP`.
 
-    Every still or sequence is rescaled by its true median diameter, as `--diameter` does.
+    Every still or sequence is rescaled by its true median diameter, as `--diameter` does. All are NaN where no frame
+    that is outlined whole holds an object.
     """
+    kind = system.view.kinds[-1]
+    stills = [still.only(kind) for still in stills]
+    if not any(still.labels[still.outlined].any() for still in stills):
+        return dict.fromkeys(("AP", *(f"AP@{t:.2f}" for t in THRESHOLDS)), float("nan"))
     how = PredictSettings(device=device, precision=precision)
     engine = open_engine(system, network, how)
     hits = {threshold: [0, 0] for threshold in THRESHOLDS}
     for still in stills:
-        kind = system.view.kinds[-1]
-        still = still.only(kind)
         diameter, movie = still.diameter_px, Movie.of(still.image)
         zoom = zoom_for(diameter, system.view) if diameter == diameter else 1.0
         stage = open_stage(engine, movie, 0, zoom)
@@ -198,7 +205,7 @@ def score_stills(
                 counts = count_objects(labels, truth, threshold, strict=True)
                 sums[0] += counts.tp
                 sums[1] += counts.tp + counts.fp + counts.fn
-    out = {f"AP@{t:.2f}": hit / max(total, 1) for t, (hit, total) in hits.items()}
+    out = {f"AP@{t:.2f}": hit / total for t, (hit, total) in hits.items()}
     return {"AP": sum(out.values()) / len(out), **out}
 
 

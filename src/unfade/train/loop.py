@@ -87,6 +87,7 @@ class Training:
         self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
         self.optimiser = self._optimiser()
         self.step, self.spent, self.best, self.waited = 0, 0.0, -math.inf, 0
+        self.scores: dict[str, float] = {}  # of the weights kept as best
         folder.mkdir(parents=True, exist_ok=True)
         self._resume()
         self.curves = Curves(folder, self.step, settings.tensorboard)
@@ -96,7 +97,8 @@ class Training:
     ) -> dict[str, float]:
         """Train to the end and give the validation scores of the best weights, kept as `best.safetensors`.
 
-        `validate` scores a network in evaluation mode; larger `metric` is better.
+        `validate` scores a network in evaluation mode; larger `metric` is better. As long as it is NaN, since there is
+        nothing to compare with, the latest weights are kept.
         """
         s = self.settings
         scores: dict[str, float] = {}
@@ -119,10 +121,7 @@ class Training:
                     self.step, {**{k: v / seen for k, v in sums.items()}, **scores, "minutes": self.spent / 60}
                 )
                 sums, seen, clock = {}, 0, time.monotonic()
-                self.waited += 1
-                if scores[metric] > self.best:
-                    self.best, self.waited = scores[metric], 0
-                    write_tensors(self.folder / "best.safetensors", self.average.state_dict(), self.metadata)
+                self._choose(scores, metric)
                 last = last or self._tired()
             if ends_cycle(s, self.step):
                 self._snapshot()
@@ -131,7 +130,23 @@ class Training:
             if last:
                 break
         self.curves.close()
-        return scores
+        return self.scores or scores
+
+    def _choose(self, scores: dict[str, float], metric: str) -> None:
+        """Keep the averaged weights if they are the best so far, or as long as nothing tells the best."""
+        score = scores[metric]
+        if math.isnan(score):
+            better = math.isnan(self.scores.get(metric, math.nan))
+        else:
+            better = score > self.best
+            self.best, self.waited = (score, 0) if better else (self.best, self.waited + 1)
+        if better:
+            self.scores = scores
+            self._write("best.safetensors", self.average)
+
+    def _write(self, name: str, network: nn.Module) -> None:
+        """Weights with the step that they are of."""
+        write_tensors(self.folder / name, network.state_dict(), {**(self.metadata or {}), "step": str(self.step)})
 
     def _one(self, batch: dict[str, dict[str, Tensor]]) -> dict[str, float]:
         s = self.settings
@@ -179,8 +194,7 @@ class Training:
     def _snapshot(self) -> None:
         """Keep the weights as they are before the rate restarts; of earlier ones the last few."""
         number = self.step // self.settings.cycle
-        path = self.folder / f"snapshot-{number}.safetensors"
-        write_tensors(path, self.network.state_dict(), self.metadata)
+        self._write(f"snapshot-{number}.safetensors", self.network)
         (self.folder / f"snapshot-{number - self.settings.snapshots}.safetensors").unlink(missing_ok=True)
 
     def _optimiser(self) -> torch.optim.Optimizer:
@@ -202,6 +216,7 @@ class Training:
                 "spent": self.spent,
                 "best": self.best,
                 "waited": self.waited,
+                "scores": self.scores,
                 "network": self.network.state_dict(),
                 "average": self.average.state_dict(),
                 "optimiser": self.optimiser.state_dict(),
@@ -217,4 +232,4 @@ class Training:
         self.average.load_state_dict(found["average"])
         self.optimiser.load_state_dict(found["optimiser"])
         self.step, self.spent, self.best = found["step"], found["spent"], found["best"]
-        self.waited = found.get("waited", 0)
+        self.waited, self.scores = found.get("waited", 0), found.get("scores", {})

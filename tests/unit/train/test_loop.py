@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import csv
+import math
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ from unfade.datasets.stills import Still
 from unfade.errors import WeightsError
 from unfade.ops.tensorfile import read_tensors
 from unfade.systems.nuclei_unet import NucleiUNet, NucleiUNetSettings
-from unfade.train.checkpoint import load_progress
+from unfade.train.checkpoint import load_progress, save_progress
 from unfade.train.loop import Training, TrainSettings
 from unfade.train.sampler import CropSampler, SamplerSettings
 
@@ -36,6 +38,11 @@ def batches(steps: int = 6) -> CropSampler:
 def by_foreground(network: torch.nn.Module) -> dict[str, float]:
     with torch.no_grad():
         return {"score": float(network(torch.zeros(1, 1, 32, 32))[:, 0].mean())}
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    with (folder / "curves.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
 
 
 def test_a_batch_is_a_function_of_seed_and_step() -> None:
@@ -86,7 +93,9 @@ def test_training_lowers_the_loss(tmp_path: Path) -> None:
 def test_best_weights_know_their_system(tmp_path: Path) -> None:
     Training(system(), QUICK, tmp_path, metadata={"unfade": "card"}).run(batches(), by_foreground, "score")
     state, metadata = read_tensors(tmp_path / "best.safetensors")
-    assert metadata == {"unfade": "card"}
+    assert metadata["unfade"] == "card"
+    scores = [float(row["score"]) for row in rows(tmp_path)]
+    assert metadata["step"] == ("6" if scores[1] > scores[0] else "3")
     assert set(state) == set(system().network().state_dict())
 
 
@@ -100,12 +109,62 @@ def test_training_stops_when_validation_gets_no_better(tmp_path: Path) -> None:
     scores = iter([0.5, 0.7, 0.6, 0.65, 0.9])
     settings = QUICK.changed(steps=10, check_every=1, patience=2)
     training = Training(system(), settings, tmp_path)
-    training.run(batches(10), lambda network: {"score": next(scores)}, "score")
+    found = training.run(batches(10), lambda network: {"score": next(scores)}, "score")
     assert training.step == 4
     assert training.best == 0.7
+    assert found == {"score": 0.7}  # of the weights that were kept
     again = Training(system(), settings, tmp_path)
-    again.run(batches(10), lambda network: {"score": 1.0}, "score")
+    assert again.run(batches(10), lambda network: {"score": 1.0}, "score") == {"score": 0.7}
     assert again.step == 4  # a training that has stopped stays so
+
+
+def test_where_nothing_can_be_compared_the_latest_weights_are_kept(tmp_path: Path) -> None:
+    settings = QUICK.changed(steps=8, check_every=2, patience=1)
+    tries: list[int] = []
+
+    def uncompared(network: torch.nn.Module) -> dict[str, float]:
+        tries.append(1)
+        if len(tries) == 4:
+            raise KeyboardInterrupt
+        return {"score": math.nan}
+
+    training = Training(system(), settings, tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        training.run(batches(8), uncompared, "score")
+    assert read_tensors(tmp_path / "best.safetensors")[1] == {"step": "6"}
+    resumed = Training(system(), settings, tmp_path)
+    assert resumed.step == 6
+    assert math.isnan(resumed.run(batches(8), uncompared, "score")["score"])
+    assert (resumed.waited, resumed.best) == (0, -math.inf)  # no check counts against patience
+    state, metadata = read_tensors(tmp_path / "best.safetensors")
+    assert metadata == {"step": "8"}
+    assert all(torch.equal(state[name], value) for name, value in resumed.average.state_dict().items())
+    assert [(row["step"], row["score"]) for row in rows(tmp_path)] == [(str(n), "nan") for n in (2, 4, 6, 8)]
+    again = Training(system(), settings, tmp_path)
+    assert math.isnan(again.run(batches(8), uncompared, "score")["score"])
+
+
+def test_a_score_comes_before_none_and_stays(tmp_path: Path) -> None:
+    scores = iter([math.nan, 0.0, math.nan, math.nan, -0.5, math.nan, -0.6, 9.0])
+    training = Training(system(), QUICK.changed(steps=8, check_every=1, patience=2), tmp_path)
+    assert training.run(batches(8), lambda network: {"score": next(scores)}, "score") == {"score": 0.0}
+    assert training.step == 7
+    assert read_tensors(tmp_path / "best.safetensors")[1] == {"step": "2"}
+
+
+def test_checkpoints_from_before_scores_were_kept_are_gone_on_with(tmp_path: Path) -> None:
+    Training(system(), QUICK, tmp_path).run(batches(), by_foreground, "score")
+    found = load_progress(tmp_path / "last.pt")
+    del found["scores"], found["waited"]
+    (tmp_path / "zero").mkdir()
+    save_progress(tmp_path / "zero" / "last.pt", {**found, "best": 0.0})
+    save_progress(tmp_path / "last.pt", found)
+    again = Training(system(), QUICK.changed(steps=9), tmp_path)
+    assert again.run(batches(9), lambda network: {"score": -9.0}, "score") == {"score": -9.0}
+    assert (again.step, again.best) == (9, found["best"])
+    zero = Training(system(), QUICK.changed(steps=12), tmp_path / "zero")  # once, nothing to compare gave 0
+    zero.run(batches(12), lambda network: {"score": math.nan}, "score")
+    assert read_tensors(tmp_path / "zero" / "best.safetensors")[1] == {"step": "12"}
 
 
 def test_a_compiled_training_learns_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,7 +194,8 @@ def test_snapshots_are_kept_before_every_restart(tmp_path: Path) -> None:
     training = Training(system(), settings, tmp_path)
     training.run(batches(), by_foreground, "score")
     assert sorted(p.name for p in tmp_path.glob("snapshot-*")) == ["snapshot-2.safetensors", "snapshot-3.safetensors"]
-    last, _ = read_tensors(tmp_path / "snapshot-3.safetensors")
+    last, metadata = read_tensors(tmp_path / "snapshot-3.safetensors")
+    assert metadata == {"step": "6"}
     assert all(torch.equal(last[k], v) for k, v in training.network.state_dict().items())
 
 
