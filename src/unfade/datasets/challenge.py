@@ -109,11 +109,11 @@ def read_tracked(
     return out
 
 
-def merged_truth(marks: np.ndarray, outlines: np.ndarray | None) -> tuple[np.ndarray, bool]:
+def merged_truth(marks: np.ndarray, outlines: np.ndarray | None, above: int = OWN_IDS) -> tuple[np.ndarray, bool]:
     """Outlines `(Y, X)` with the ids of the marks `(Y, X)` that they cover most, and whether every mark is covered.
 
-    Outlines without a mark keep an id of their own above all others. Where a mark has no outline, it stands for its
-    object, and the rest of the frame is -1 (unknown).
+    Outlines without a mark are numbered from `above` + 1 on, since nothing says which they are in other frames. Where a
+    mark has no outline, it stands for its object, and the rest of the frame is -1 (unknown).
     """
     out = np.where(marks > 0, marks.astype(np.int32), np.int32(UNKNOWN))
     if outlines is None:
@@ -122,7 +122,8 @@ def merged_truth(marks: np.ndarray, outlines: np.ndarray | None) -> tuple[np.nda
     owner = np.zeros(len(shared.ids_a), np.int64)
     order = np.argsort(shared.n, kind="stable")
     owner[shared.i[order]] = shared.ids_b[shared.j[order]]  # the last write, of the largest share, stays
-    owner = np.where(owner > 0, owner, OWN_IDS + shared.ids_a)
+    unmarked = owner == 0
+    owner[unmarked] = above + 1 + np.arange(unmarked.sum())
     full = bool(np.isin(shared.ids_b, owner).all())
     objects = remap(outlines, shared.ids_a, owner)
     if full:
@@ -136,6 +137,7 @@ def _tracked(place: Path, marks: dict[int, Path], silver: bool) -> Tracked:
     other = _numbered(place.with_name(f"{place.name}_ST") / "SEG", "man_seg") if silver else {}
     frames = _numbered(place, "t")
     images, labels, full = [], [], []
+    above = OWN_IDS
     for number, path in marks.items():
         if number not in frames:
             raise MissingInputError(f"{path.name} of {place.name} has no frame of that number.")
@@ -144,9 +146,10 @@ def _tracked(place: Path, marks: dict[int, Path], silver: bool) -> Tracked:
         outlines = None if truth is None else tifffile.imread(truth)
         if pixels.shape != dots.shape or (outlines is not None and outlines.shape != dots.shape):
             raise ShapeError(f"Frame {number} of {place.name} is {pixels.shape} but its truth is {dots.shape}.")
-        found, whole = merged_truth(dots, outlines)
+        found, whole = merged_truth(dots, outlines, above)
         if not whole and number in gold and number in other:
-            found, whole = merged_truth(dots, tifffile.imread(other[number]))
+            found, whole = merged_truth(dots, tifffile.imread(other[number]), above)
+        above = max(above, int(found.max()))
         images.append(pixels[None])
         labels.append(found)
         full.append(whole)

@@ -45,7 +45,19 @@ def test_an_outline_without_mark_keeps_an_id_of_its_own() -> None:
     only = np.where(MARKS == 5, MARKS, 0).astype(np.uint16)
     found, full = merged_truth(only, outlined(1, 2))
     assert full
-    assert np.unique(found).tolist() == [0, 5, OWN_IDS + 2]
+    assert np.unique(found).tolist() == [0, 5, OWN_IDS + 1]
+    again, _ = merged_truth(only, outlined(1, 2), above=OWN_IDS + 1)
+    assert np.unique(again).tolist() == [0, 5, OWN_IDS + 2]
+
+
+def test_outlines_without_mark_in_two_frames_are_two_objects(folder: Path) -> None:
+    only = np.where(MARKS == 5, MARKS, 0).astype(np.uint16)
+    for t in range(10):
+        tifffile.imwrite(folder / "01_GT" / "TRA" / f"man_track{t:03d}.tif", only)
+    (train,) = read_tracked(folder, silver=True)
+    assert train.outlined.all()
+    own = [np.unique(frame[frame > OWN_IDS]).tolist() for frame in train.labels]
+    assert own == [[OWN_IDS + 1 + t] for t in range(10)]
 
 
 @pytest.fixture
