@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from unfade.errors import SettingsError
 from unfade.records import Instances, LabelImage
 
 Corner = tuple[int, int]  # y, x of a tile's first pixel in the frame
@@ -15,9 +16,17 @@ SAME = 0.5  # share of a candidate that others cover from which on it is one of 
 
 
 def starts(length: int, side: int, overlap: int) -> list[int]:
-    """First pixels of tiles of one side that overlap by at least `overlap`; the last tile ends with the frame."""
+    """First pixels of tiles of one side that overlap by at least `overlap`; the last tile ends with the frame.
+
+    Raises
+    ------
+    SettingsError
+        If tiles overlap so that some pixels are in none.
+    """
     if length <= side:
         return [0]
+    if not 0 <= overlap < side:
+        raise SettingsError(f"Tiles of {side} px cannot overlap by {overlap} px; choose an overlap of 0 to {side - 1}.")
     return [*range(0, length - side, side - overlap), length - side]
 
 
