@@ -36,11 +36,12 @@ def main() -> None:
     settings = kind.settings_type.parse({**kind.presets[recipe.preset], **recipe.settings})
     system = kind(settings)
     path = Path(options.to) / f"{options.name}.safetensors"
-    state, _ = read_tensors(options.training / "best.safetensors")
+    state, known = read_tensors(options.training / "best.safetensors")
     system.network().load_state_dict(state)
     save_weights(path, system.name, settings.plain(), state, half=True)
     with (options.training / "curves.csv").open(newline="", encoding="utf-8") as file:
-        last = list(csv.DictReader(file))[-1]
+        rows = {row["step"]: row for row in csv.DictReader(file)}
+    last = rows.get(known.get("step", ""), list(rows.values())[-1])  # of the weights, else of the training
     passport = Passport(
         name=options.name,
         system=system.name,
