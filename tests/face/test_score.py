@@ -331,13 +331,25 @@ def test_paths_that_are_no_pair(unfade: Command, leaping: Case, truth: Path, tmp
     assert "not 1 path" in unfade("score", truth).sentence()
     assert "not 3 paths" in unfade("score", truth, truth, truth).sentence()
     ctc.write(tmp_path / "res" / "01_RES", leaping.labels, leaping.lineage)
-    said = unfade("score", tmp_path / "res", truth).sentence()
-    assert said.startswith(f"{tmp_path / 'res'} holds the sequences 01_RES, but {truth} is a single one")
     truth_folder(tmp_path / "gt" / "01_GT", leaping)
     truth_folder(tmp_path / "gt" / "02_GT", leaping)
+    said = unfade("score", tmp_path / "res" / "01_RES", tmp_path / "gt").sentence()
+    assert said.startswith(
+        f"{tmp_path / 'gt'} holds the sequences 01_GT, 02_GT, but {tmp_path / 'res' / '01_RES'} is a"
+    )
     said = unfade("score", tmp_path / "res", tmp_path / "gt").sentence()
     assert said == f"{tmp_path / 'res'} has no result for 02_GT of {tmp_path / 'gt'}; it has 01_RES."
     assert "There is no file or folder" in unfade("score", tmp_path / "nowhere", truth).sentence()
+
+
+def test_a_folder_of_one_sequence_is_that_sequence(unfade: Command, leaping: Case, tmp_path: Path) -> None:
+    ctc.write(tmp_path / "res" / "01_RES", leaping.labels, leaping.lineage)
+    result, truth = tmp_path / "res" / "01_RES", truth_folder(tmp_path / "made" / "07_GT", leaping)
+    wanted = plain(unfade("score", result, truth, "--json", "--draws", 0))["figures"]
+    for pair in ((result.parent, truth), (result, truth.parent)):
+        assert plain(unfade("score", *pair, "--json", "--draws", 0))["figures"] == wanted
+    same = plain(unfade("compare", result.parent, result, "--truth", truth, "--json", "--draws", 0))
+    assert same["agreement"][0]["value"] == 1.0
 
 
 def test_validate_a_parent_names_what_is_in_it(unfade: Command, leaping: Case, truth: Path, tmp_path: Path) -> None:

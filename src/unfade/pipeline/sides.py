@@ -65,6 +65,8 @@ def open_side(source: LabelsLike) -> Side:
         read = ctc.read(path)
         return Side(path, read.labels, read.tracks, read.seg if read.role == "truth" else None)
     inside = sequences(path)
+    if len(inside) == 1:
+        return open_side(inside[0])
     if inside:
         raise InputError(f"{path} holds several sequences; give one of them: {', '.join(p.name for p in inside)}.")
     return Side(path, open_labels(path))
@@ -85,6 +87,8 @@ def pair_up(pred: LabelsLike, truth: LabelsLike) -> list[Pair]:
     left, right = sequences(Path(pred), "_RES"), sequences(Path(truth), "_GT")
     if not left and not right:
         return [Pair("", pred, truth)]
+    if len(left) + len(right) == 1:  # a folder that holds nothing but the one sequence
+        return [Pair("", *left, truth) if left else Pair("", pred, *right)]
     if not left or not right:
         parent, inside, one = (pred, left, truth) if left else (truth, right, pred)
         raise InputError(
