@@ -4,8 +4,9 @@ For every loss and head of the mask branch, the network of the default preset is
 DIC-C2DH-HeLa at half resolution, with no augmentation, and scored on the same crops: SEG and, beside it, the ceiling
 of masks of that size (truth, encoded and painted again). The rows `unet ...` are the U-Nets of the same table with the
 same losses; since their cells are connected components, the IoU of cells against background stands beside their SEG,
-and the ceiling is the SEG of the components of the truth. The row `three classes`, of system imperfect, learns cells
-with their nuclei on four crops of a synthetic movie, and is scored on both.
+and the ceiling is the SEG of the components of the truth. The rows `three classes` and `imperfect` (the
+same with four merged heads and data uncertainty, that system's default) learn cells with their nuclei on four crops of
+a synthetic movie, and are scored on both.
 
 python benchmarks/overfit_maskrcnn.py [../shared/data] --rows shape-aware,bce,"unet bce" --steps 300
 """
@@ -52,7 +53,11 @@ ROWS: dict[str, dict[str, Any]] = {
     "56 px": {"mask_px": 56},
     "dropout": {"dropout": 0.2},
 }
-THREE = {**SMALL_THREE, "classes": 3, "heads": 1, "merge": False, "noise": False}
+ONE_HEAD = {"classes": 3, "heads": 1, "merge": False, "noise": False}
+DRAWN: dict[str, dict[str, Any]] = {
+    "three classes": {**SMALL_THREE, **ONE_HEAD},
+    "imperfect": Imperfect.presets["default"],
+}
 UNETS: dict[str, dict[str, Any]] = {
     f"unet {loss}": {**ShapeAwareUNet.presets["default"], "loss": loss} for loss in ("shape-aware", "bce", "focal")
 }
@@ -117,8 +122,8 @@ def overfit(system: System, image: np.ndarray, labels: np.ndarray, steps: int) -
     network = system.network()
     began = time.perf_counter()
     loss = learn(system, network, image, labels, steps)
-    if isinstance(system, ShapeAware) and system.settings.merge:
-        system = ShapeAware(system.settings.changed(learn="merging"))
+    if isinstance(system, RegionSystem) and system.settings.merge:
+        system = type(system)(system.settings.changed(learn="merging"))
         merged = system.network()
         merged.load_state_dict(network.state_dict())
         network = merged
@@ -163,12 +168,12 @@ def components(labels: np.ndarray) -> list[np.ndarray]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, nargs="?", default=os.environ.get("UNFADE_DATA", "../shared/data"))
-    parser.add_argument("--rows", default=",".join([*ROWS, "three classes", *UNETS]))
+    parser.add_argument("--rows", default=",".join([*ROWS, *DRAWN, *UNETS]))
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--side", type=int, default=128)
     options = parser.parse_args()
     for name in options.rows.split(","):
-        image, labels = drawn(options.side) if name == "three classes" else crops(Path(options.data), options.side)
+        image, labels = drawn(options.side) if name in DRAWN else crops(Path(options.data), options.side)
         system, best = built(name, labels)
         found, loss, seconds = overfit(system, image, labels, options.steps)
         figures = {"ceiling": best}
@@ -184,8 +189,8 @@ def built(name: str, labels: np.ndarray) -> tuple[System, float]:
     """The system of a row, and the SEG that it can reach at most."""
     if name in UNETS:
         return ShapeAwareUNet(ShapeAwareUNetSettings.parse(UNETS[name])), seg(components(labels), labels)
-    if name == "three classes":
-        three = ImperfectSettings.parse(THREE)
+    if name in DRAWN:
+        three = ImperfectSettings.parse(DRAWN[name])
         return Imperfect(three), ceiling(of_kind(labels, "nucleus"), three.mask_px)
     boxes = ShapeAwareSettings.parse({**SMALL, **ROWS[name]})
     return ShapeAware(boxes), ceiling(labels, boxes.mask_px)

@@ -148,7 +148,8 @@ def main() -> None:
                 **score(places[0], members, how, options),
             }
             (HERE / "results").mkdir(exist_ok=True)
-            name = f"{options.data.name}-{row}-{result['column']}-{result['network']}.json"
+            budget = options.minutes or "full"
+            name = f"{options.data.name}-{row}-{result['column']}-{result['network']}-{budget}.json"
             (HERE / "results" / name).write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
             print(json.dumps(result), flush=True)
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
 
 QUIET, LOUD = -6.0, 3.0  # limits of the logarithm of the noise
+START = -2.0  # of that logarithm: the first steps see little noise, and none of it lies at a limit
 
 
 class MaskHead(nn.Module):
@@ -29,8 +30,12 @@ class MaskHead(nn.Module):
         self.classes, self.noise = classes, noise
         self.trunk = MaskRCNNHeads(in_channels, (width,) * 4, 1)
         self.dropout = nn.Dropout2d(dropout)
-        self.predictors = nn.ModuleList(MaskRCNNPredictor(width, width, classes + noise) for _ in range(heads))
+        predictors = [MaskRCNNPredictor(width, width, classes + noise) for _ in range(heads)]
+        self.predictors = nn.ModuleList(predictors)
         _kaiming(self.predictors)
+        for predictor in predictors if noise else ():
+            nn.init.zeros_(predictor.mask_fcn_logits.weight[classes:])
+            nn.init.constant_(predictor.mask_fcn_logits.bias[classes:], START)
 
     def forward(self, regions: Tensor) -> tuple[Tensor, Tensor | None]:
         """Answers of all heads."""

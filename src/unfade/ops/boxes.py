@@ -49,8 +49,9 @@ class Merged:
 def merged_boxes(boxes: Sequence[Tensor], scores: Sequence[Tensor], votes: int = 2, least_iou: float = 0.5) -> Merged:
     """One box for what several members found in the same place, best score first.
 
-    Paper imperfect, 4: "Ensembling was performed over bounding boxes". The surest box left gathers from every member
-    the box that overlaps it most, if by `least_iou`; found by fewer than `votes` members, it is left out.
+    Paper imperfect, 4: "Ensembling was performed over bounding boxes". The surest box left gathers from every other
+    member the box that overlaps it most, if by `least_iou` and no other box left of its own member overlaps that more;
+    found by fewer than `votes` members, it is left out.
     """
     from torchvision.ops import box_iou
 
@@ -62,13 +63,13 @@ def merged_boxes(boxes: Sequence[Tensor], scores: Sequence[Tensor], votes: int =
     for n in score.argsort(descending=True, stable=True).tolist():
         if not free[n]:
             continue
-        near = torch.where(free & (overlap[n] >= least_iou), overlap[n], -1.0)
-        near[n] = 2.0
-        chosen = [
-            int(mine[near[mine].argmax()])
-            for mine in (torch.nonzero(member == k)[:, 0] for k in range(len(boxes)))
-            if len(mine) and near[mine].max() > 0
-        ]
+        own = free & (member == member[n])
+        chosen = [n]
+        for k in range(len(boxes)):
+            near = torch.nonzero(free & (member == k) & (overlap[n] >= least_iou))[:, 0]
+            if k != int(member[n]) and len(near):
+                mine = near[overlap[n, near] >= overlap[own][:, near].amax(dim=0)]  # no other of its own fits better
+                chosen += [int(mine[overlap[n, mine].argmax()])] if len(mine) else []
         free[chosen] = False
         if len(chosen) >= votes:
             weight = score[chosen, None]

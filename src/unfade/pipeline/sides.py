@@ -88,7 +88,7 @@ def pair_up(pred: LabelsLike, truth: LabelsLike) -> list[Pair]:
     if not left and not right:
         return [Pair("", pred, truth)]
     if len(left) + len(right) == 1:  # a folder that holds nothing but the one sequence
-        return [Pair("", *left, truth) if left else Pair("", pred, *right)]
+        return [Pair("", left[0], truth) if left else Pair("", pred, right[0])]
     if not left or not right:
         parent, inside, one = (pred, left, truth) if left else (truth, right, pred)
         raise InputError(

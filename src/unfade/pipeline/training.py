@@ -15,7 +15,7 @@ from torch import nn
 from unfade.datasets.challenge import is_challenge, read_tracked
 from unfade.datasets.reading import read_training_folder
 from unfade.datasets.stills import Still
-from unfade.errors import MissingInputError, OutputError, SettingsError, TruthError
+from unfade.errors import MissingInputError, OutputError, SettingsError, TruthError, WeightsError
 from unfade.models.pretrained import IMAGENET, NONE, load_encoders, pretrained_encoders
 from unfade.ops.device import Precision
 from unfade.ops.relabel import areas
@@ -154,7 +154,17 @@ def open_training(settings: TrainingSettings) -> tuple[Any, dict[str, torch.Tens
         system = kind(kind.settings_type.parse({**kind.presets[settings.preset], **settings.settings}))
         return system, _encoder_start(system, settings)
     found = load_weights(settings.system, settings.weights)
-    return kind(kind.settings_type.parse({**found.settings, **settings.settings})), found.state
+    system = kind(kind.settings_type.parse({**found.settings, **kind.fresh, **settings.settings}))
+    try:
+        found.into(system.network())
+    except WeightsError as error:
+        fixed = [k for k, v in settings.settings.items() if k in kind.of_network and found.settings.get(k) != v]
+        if not fixed:
+            raise
+        raise SettingsError(
+            f"The weights {settings.weights} were trained with another '{fixed[0]}'; leave it out, or train anew."
+        ) from error
+    return system, found.state
 
 
 def encoder_source(settings: TrainingSettings, system: Any) -> str:

@@ -26,6 +26,8 @@ from unfade.records import Instances
 
 VOTES, BOX_IOU = 2, 0.5  # members that must agree on a box, and by how much
 DOUBLE_IOU = 0.5  # masks that overlap more are one object
+AT_ONCE = 256  # boxes whose masks are made together: memory does not grow with their number
+SEAM_PX, SEAM_SHARE = 1.0, 0.1  # from a seam, px and share of its side: a box so near may be a piece
 
 
 class Finder(Protocol):
@@ -90,17 +92,20 @@ class BoxPredictor(FramePredictor):
     def regions(self, image: Tensor) -> Regions:
         """What is found in an image `(1, C, Y, X)` at its own scale, doubles of overlapping tiles included."""
         view = self.system.view
-        height, width = image.shape[-2:]
         image = padded(image, view.stride)
         tall, wide = image.shape[-2:]
         reach = -(-view.reach_px // view.stride) * view.stride
         side = max(self.tile_px // view.stride * view.stride, 2 * reach + view.stride)
         parts = []
-        for (y0, y1, *_), (x0, x1, *_) in product(cuts(tall, side, reach), cuts(wide, side, reach)):
-            parts.append(self._tile(image[..., y0:y1, x0:x1], (y0, x0), (height, width)))
+        for y, x in product(cuts(tall, side, reach), cuts(wide, side, reach)):
+            found = self._tile(image[..., y[0] : y[1], x[0] : x[1]], (y[0], x[0]))
+            spans = ((found.boxes[:, 1::2], y), (found.boxes[:, ::2], x))
+            found = replace(found, whole=~(_cut(*spans[0]) | _cut(*spans[1])))
+            parts.append(found.at(np.flatnonzero(_own(*spans[0]) & _own(*spans[1]))))
         return Regions.joined(parts)
 
-    def _tile(self, tile: Tensor, corner: tuple[int, int], size: tuple[int, int]) -> Regions:
+    def _tile(self, tile: Tensor, corner: tuple[int, int]) -> Regions:
+        """What is found in a tile whose first pixel is `corner`."""
         tile = tile.contiguous(memory_format=torch.channels_last)
         finders: Sequence[Any] = self.members or (self.network,)
         with autocast(self.device, self.precision):
@@ -110,18 +115,38 @@ class BoxPredictor(FramePredictor):
             if len(found) > 1:
                 merged = merged_boxes([f[0] for f in found], [f[1] for f in found], VOTES, BOX_IOU)
                 boxes, scores = merged.boxes, merged.scores
-            answers = [finder.masks(sight, boxes) for finder, sight in zip(finders, sights, strict=True)]
-        chances, parts = (told.float().cpu().numpy() for told in self.boxes.told(answers))
+            told = [self._told(finders, sights, part) for part in boxes.split(AT_ONCE)]
+        chances, parts = (np.concatenate(each) for each in zip(*told, strict=True))
         y0, x0 = corner
-        at = boxes.float().cpu().numpy()
-        bottom, right = tile.shape[-2], tile.shape[-1]
-        inner = [(x0 > 0, at[:, 0] < 1), (y0 > 0, at[:, 1] < 1)]
-        inner += [(x0 + right < size[1], at[:, 2] > right - 1), (y0 + bottom < size[0], at[:, 3] > bottom - 1)]
-        cut = np.zeros(len(at), bool)
-        for applies, touches in inner:
-            cut |= applies & touches
-        there = at + np.array([x0, y0, x0, y0], np.float32)
-        return Regions(there, scores.float().cpu().numpy(), chances, parts, ~cut)
+        there = boxes.float().cpu().numpy() + np.array([x0, y0, x0, y0], np.float32)
+        return Regions(there, scores.float().cpu().numpy(), chances, parts, np.ones(len(there), bool))
+
+    def _told(
+        self, finders: Sequence[Finder], sights: Sequence[Any], boxes: Tensor
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Class probabilities and parts of the uncertainty of some boxes."""
+        answers = [finder.masks(sight, boxes) for finder, sight in zip(finders, sights, strict=True)]
+        chances, parts = self.boxes.told(answers)
+        return chances.float().cpu().numpy(), parts.float().cpu().numpy()
+
+
+def _cut(spans: NDArray[np.float32], tile: tuple[int, int, int, int]) -> NDArray[np.bool_]:
+    """Which spans `(N, 2)` along an axis the seams of a tile (from, to, kept from, kept to) may have cut.
+
+    They reach a seam as nearly as boxes are exact. Where the tile's end is the frame's there is no seam.
+    """
+    first, stop, low, high = tile
+    near = SEAM_PX + SEAM_SHARE * (spans[:, 1] - spans[:, 0])
+    left = (spans[:, 0] < first + near) & (low > first)
+    right = (spans[:, 1] > stop - near) & (high < stop)
+    return np.asarray(left | right, np.bool_)
+
+
+def _own(spans: NDArray[np.float32], tile: tuple[int, int, int, int]) -> NDArray[np.bool_]:
+    """Which spans along an axis the tile is to tell: not those that lie well in what another tile keeps."""
+    _, _, low, high = tile
+    middle, quarter = spans.mean(axis=1), 0.25 * (spans[:, 1] - spans[:, 0])
+    return np.asarray((middle >= low - quarter) & (middle <= high + quarter), np.bool_)
 
 
 def _shrink(size: tuple[int, int], zoom: float) -> NDArray[np.float32]:

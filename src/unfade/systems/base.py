@@ -24,6 +24,7 @@ class System(ABC):
     settings_type: ClassVar[type[Settings]]
     presets: ClassVar[dict[str, dict[str, Any]]]
     of_network: ClassVar[frozenset[str]]  # settings that fix the build of the network, so that weights decide them
+    fresh: ClassVar[dict[str, Any]] = {}  # settings that a training does not take over from the weights it starts from
     shown: ClassVar[tuple[str, ...]] = ()  # targets that `forward` sees in training beside the inputs
     sampler: ClassVar[str] = "stills"  # the registered sampler that draws its training examples
     metric: ClassVar[str] = "AP"  # score by which training keeps the best weights; any other comes from its `measure`

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from unfade.errors import SettingsError
 from unfade.instances import boxes
 from unfade.losses.focal import focal_loss
 from unfade.losses.heteroscedastic import expected_log_likelihood, mean_probability
@@ -47,7 +48,9 @@ class RegionSettings(Settings):
     loss: Literal["bce", "focal", "shape-aware"] = Field("shape-aware", description="loss of the masks")
     alpha: float = Field(10.0, ge=0, description="weight of the outline in the shape-aware loss")
     sigma_px: float = Field(5.0, gt=0, description="reach of the outline's weight, px as the network sees them")
-    most_ratio: float = Field(10.0, ge=1, description="largest weight of foreground; crops may hold little of it")
+    most_ratio: float = Field(
+        10.0, ge=1, description="largest weight of foreground, and one over the smallest; crops may hold little of it"
+    )
     diameter_px: tuple[float, float] = Field((40.0, 120.0), description="median diameters trained for, from and to, px")
     kind: Kind = Field("cell", description="what an object is where masks have one class")
     most: int = Field(2000, ge=1, description="largest number of objects per tile")
@@ -62,6 +65,10 @@ class RegionSettings(Settings):
     def _loss_is_used(self) -> Self:
         if self.loss == "focal" and (self.noise or self.classes == 3):
             raise ValueError("the focal loss is for one class without a noise scale; set loss = 'bce'")
+        if self.heads == 1 and (self.merge or self.evolving):
+            raise ValueError("one head is neither merged nor evolving; set heads = 4, or merge and evolving to false")
+        if self.learn == "merging" and not self.merge:
+            raise ValueError("there is no merging network to learn; set merge = true")
         if self.loss == "shape-aware" and self.classes == 3:
             raise ValueError("the shape-aware loss is for one class; with cytosol and nucleus set loss = 'bce'")
         return self
@@ -74,6 +81,7 @@ class RegionSystem(System):
         {"backbone", "levels", "channels", "classes", "width", "box_width", "mask_px", "anchors_px", "heads", "noise"}
         | {"merge"}
     )
+    fresh: ClassVar[dict[str, Any]] = {"learn": "heads"}
     shown: ClassVar[tuple[str, ...]] = ("labels",)  # proposals are drawn around the truth
     settings: RegionSettings
 
@@ -99,6 +107,8 @@ class RegionSystem(System):
 
     def begin(self, network: nn.Module) -> bool:
         """Weights of COCO or ImageNet, where a training shall start from those."""
+        if self.settings.learn == "merging":
+            raise SettingsError("The merging network learns after the heads; give the weights of trained heads.")
         start = self.settings.start
         if start == "none" or not isinstance(network, MaskRCNN):
             return False
@@ -189,7 +199,7 @@ class RegionSystem(System):
         if s.loss != "shape-aware" or s.classes == 3:
             return truth, torch.ones_like(truth, dtype=torch.float32)
         distance = sampled(targets["distance"].flatten(0, 1), which, region, side)
-        ratio = targets["ratio"].flatten()[which].clamp(max=s.most_ratio)[:, None, None]
+        ratio = targets["ratio"].flatten()[which].clamp(1 / s.most_ratio, s.most_ratio)[:, None, None]
         return truth, shape_aware_weight(distance, truth, ratio, s.alpha, s.sigma_px)
 
     def _each_pixel(self, logits: Tensor, log_sigma: Tensor | None, truth: Tensor) -> Tensor:

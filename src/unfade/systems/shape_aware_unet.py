@@ -34,7 +34,9 @@ class ShapeAwareUNetSettings(Settings):
     loss: Literal["bce", "focal", "shape-aware"] = Field("shape-aware", description="loss of the pixels")
     alpha: float = Field(10.0, ge=0, description="weight of the outline in the shape-aware loss")
     sigma_px: float = Field(5.0, gt=0, description="reach of the outline's weight, px as the network sees them")
-    most_ratio: float = Field(100.0, ge=1, description="largest weight of foreground; crops may hold little of it")
+    most_ratio: float = Field(
+        100.0, ge=1, description="largest weight of foreground, and one over the smallest; crops may hold little of it"
+    )
     diameter_px: tuple[float, float] = Field((40.0, 120.0), description="median diameters trained for, from and to, px")
     threshold: float = Field(0.5, gt=0, lt=1, description="probability from which a pixel belongs to a cell")
     min_area_px: float = Field(30.0, ge=0, description="smaller pieces are dropped, px as the network sees them")
@@ -96,7 +98,7 @@ class ShapeAwareUNet(System):
         each = F.binary_cross_entropy_with_logits(logits, truth, reduction="none")
         if s.loss == "bce":
             return {"bce": each.mean()}
-        ratio = targets["ratio"].clamp(max=s.most_ratio)[..., None, None]
+        ratio = targets["ratio"].clamp(1 / s.most_ratio, s.most_ratio)[..., None, None]
         weight = shape_aware_weight(targets["distance"], truth, ratio, s.alpha, s.sigma_px)
         return {"shape-aware": weighted_mean(each, weight)}
 

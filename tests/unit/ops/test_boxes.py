@@ -65,6 +65,17 @@ def test_two_boxes_of_one_member_are_no_two_votes() -> None:
     assert merged.boxes.shape == (0, 4)
 
 
+def test_a_box_goes_to_the_one_it_fits_best_though_a_surer_one_is_near() -> None:
+    """Two cells that overlap; one member found both, the others one each."""
+    both = torch.tensor([[0.0, 0, 20, 20], [0, 7, 20, 27]])
+    second, third = torch.tensor([[0.0, 6, 20, 26]]), torch.tensor([[0.0, 0, 20, 20]])
+    merged = merged_boxes([both, second, third], [torch.tensor([0.9, 0.8]), torch.tensor([0.85]), torch.tensor([0.7])])
+    assert merged.votes.tolist() == [2, 2]
+    tops = sorted(merged.boxes[:, 1].tolist())
+    assert tops[0] == pytest.approx(0)
+    assert 6 < tops[1] < 7
+
+
 def test_members_that_find_nothing_merge_to_nothing() -> None:
     merged = merged_boxes([torch.zeros(0, 4)] * 3, [torch.zeros(0)] * 3)
     assert len(merged.votes) == 0

@@ -75,6 +75,24 @@ def test_tiles_give_what_one_pass_gives() -> None:
     assert max(max(t) for t in parts.network.tiles) <= 128  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize("short_px", [1.0, 2.0, 3.0])
+def test_boxes_that_end_before_a_seam_leave_no_pieces(short_px: float) -> None:
+    """A box is never exact: here those that a tile cuts stop some pixels short of its edge."""
+
+    class Short(Seer):
+        def detect(self, sight: Tensor) -> tuple[Tensor, Tensor]:
+            boxes, scores = super().detect(sight)
+            high = torch.tensor([sight.shape[-1], sight.shape[-2]]).float()
+            low = torch.where(boxes[:, :2] < 1, boxes[:, :2] + short_px, boxes[:, :2])
+            top = torch.where(boxes[:, 2:] > high - 1, boxes[:, 2:] - short_px, boxes[:, 2:])
+            kept = ((top - low) > 2).all(1)
+            return torch.cat([low, top], dim=1)[kept], scores[kept]
+
+    truth = np.pad(field(240, 320, 40, 15), ((8, 8), (0, 0)))  # the frame's own edge cuts none
+    found = engine(128, Short()).instances(**frame(truth))
+    same(found, truth)
+
+
 def test_pieces_that_tiles_cut_leave_no_doubt_behind() -> None:
     """What is unsure of cells that run on beyond its tile, as a network is, and sure of all others."""
 
@@ -113,7 +131,7 @@ def test_a_cell_longer_than_what_tiles_share_is_not_nested_pieces() -> None:
     truth = np.zeros((64, 320), np.int32)
     truth[24:40, 60:220] = 1
     found = engine(128).instances(**frame(truth))
-    assert len(found)
+    assert 1 <= len(found) <= 2  # pieces that overlap; which of them are one cell nobody can tell
     inside = [a[1] <= b[1] and b[3] <= a[3] for a, b in permutations(found.box.tolist(), 2)]
     assert not any(inside)
 

@@ -14,6 +14,7 @@ from unfade.datasets.stills import Still
 from unfade.errors import SettingsError, WeightsError
 from unfade.instances.boxes import compartments
 from unfade.losses.shape_aware import shape_aware_weight
+from unfade.models.maskheads import MaskHead
 from unfade.ops.boxes import sampled
 from unfade.ops.entropy import entropy
 from unfade.ops.relabel import NUCLEUS
@@ -26,6 +27,7 @@ from unfade.registry import load
 from unfade.systems.imperfect import Imperfect, ImperfectSettings
 from unfade.systems.regions import RegionSystem
 from unfade.systems.shape_aware import ShapeAware, ShapeAwareSettings
+from unfade.systems.shape_aware_unet import ShapeAwareUNet, ShapeAwareUNetSettings
 from unfade.train.loop import Training, TrainSettings
 from unfade.train.sampler import CropSampler, SamplerSettings
 from unfade.weights.catalogue import card
@@ -278,3 +280,54 @@ def test_heads_of_one_network_are_its_members_merged_or_not(merge: bool) -> None
     assert Hypotheses(EstimatorSettings()).members(network) == [network]
     with pytest.raises(SettingsError, match="one head"):
         Hypotheses(EstimatorSettings()).members(shape_aware().network())
+
+
+def test_an_object_that_fills_the_crop_is_learnt_from() -> None:
+    """There is no background, and no outline is near: the weights must not vanish."""
+    system = ShapeAware(ShapeAwareSettings.parse(TINY))
+    truth = np.full((1, 64, 64), 5, np.int32)
+    targets = {k: torch.from_numpy(v)[:, None] for k, v in system.encode(truth, truth).items()}
+    region = torch.tensor([[0.0, 0, 64, 64]])
+    outputs = {name: torch.zeros(()) for name in ("rpn", "rpn_box", "class", "box")}
+    outputs |= {"region": region, "which": torch.zeros(1), "id": torch.tensor([5.0])}
+    wrong = system.loss({**outputs, "mask_logits": torch.full((1, 1, 1, 28, 28), -9.0)}, targets)["mask"]
+    right = system.loss({**outputs, "mask_logits": torch.full((1, 1, 1, 28, 28), 9.0)}, targets)["mask"]
+    assert float(wrong) == pytest.approx(9.0, abs=0.01)
+    assert float(right) < 0.01
+    unet = ShapeAwareUNet(ShapeAwareUNetSettings())
+    maps = {k: torch.from_numpy(v)[None] for k, v in unet.encode(truth, truth).items()}
+    assert float(unet.loss({"maps": torch.full((1, 1, 1, 64, 64), -9.0)}, maps)["shape-aware"]) > 8
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"heads": 1, "merge": True}, "neither merged nor evolving"),
+        ({"heads": 1, "evolving": True}, "neither merged nor evolving"),
+        ({"heads": 4, "learn": "merging"}, "no merging network"),
+    ],
+)
+def test_heads_that_cannot_be_are_refused(settings: dict[str, Any], reason: str) -> None:
+    with pytest.raises(SettingsError, match=reason):
+        ShapeAwareSettings.parse({**TINY, **settings})
+
+
+def test_a_training_does_not_start_from_another_number_of_classes(tmp_path: Path) -> None:
+    one = Imperfect(ImperfectSettings.parse({**TINY, "classes": 1, "heads": 4, "merge": True, "learn": "merging"}))
+    path = tmp_path / "one.safetensors"
+    write_tensors(path, one.network().state_dict(), card(one.name, one.settings.plain()))
+    begun = TrainingSettings.parse({"system": "imperfect", "weights": str(path)})
+    with pytest.raises(SettingsError, match="trained with another 'classes'; leave it out"):
+        open_training(begun.changed(settings={"classes": 3}))
+    system, _ = open_training(begun)
+    assert system.settings.learn == "heads"  # what weights learnt last is not what is learnt next
+    with pytest.raises(SettingsError, match="give the weights of trained heads"):
+        open_training(TrainingSettings.parse({"system": "imperfect", "settings": {"learn": "merging"}}))
+
+
+def test_the_noise_starts_quiet() -> None:
+    torch.manual_seed(0)
+    head = MaskHead(16, classes=3, heads=2, noise=True, width=16)
+    _, log_sigma = head(torch.randn(3, 16, 14, 14))
+    assert log_sigma is not None
+    assert torch.allclose(log_sigma, torch.full_like(log_sigma, -2.0))
