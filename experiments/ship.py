@@ -1,10 +1,12 @@
 """Turn a finished training into weights that ship: half precision, with a passport beside them.
 
 usage: python experiments/ship.py TRAINING NAME --to FOLDER --data TEXT --licence SPDX --command TEXT --machine TEXT
-           --scores scores.json [--notes TEXT]
+           --scores scores.json [--notes TEXT] [--last] [--mean-with WEIGHTS]
 
 TRAINING holds `best.safetensors` and `curves.csv` as `unfade train` leaves them. `scores.json` maps figure names to
-numbers, as a benchmark printed them for these very weights.
+numbers, as a benchmark printed them for these very weights. With `--last` the averaged weights of the last step ship
+instead of the best by validation; with `--mean-with` the mean of them and of the weights that the training began from,
+which keeps more of what those could do (Wortsman et al., "Model soups", ICML 2022; "Robust fine-tuning", CVPR 2022).
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from unfade.ops.tensorfile import read_tensors
 from unfade.pipeline.training import TrainingSettings
 from unfade.registry import load
 from unfade.settings import read_toml
+from unfade.train.checkpoint import load_progress
 from unfade.weights.catalogue import save_weights
 from unfade.weights.passport import Passport, file_hash, write_passport
 
@@ -30,6 +33,8 @@ def main() -> None:
     for option in ("to", "data", "licence", "command", "machine", "scores"):
         parser.add_argument(f"--{option}", required=True)
     parser.add_argument("--notes", default="")
+    parser.add_argument("--last", action="store_true")
+    parser.add_argument("--mean-with", type=Path, metavar="WEIGHTS")
     options = parser.parse_args()
     recipe = TrainingSettings.parse(read_toml(options.training / "train.toml"))
     kind = load("systems", recipe.system)
@@ -37,6 +42,11 @@ def main() -> None:
     system = kind(settings)
     path = Path(options.to) / f"{options.name}.safetensors"
     state, known = read_tensors(options.training / "best.safetensors")
+    if options.last:
+        state, known = load_progress(options.training / "last.pt")["average"], {}
+    if options.mean_with is not None:
+        first, _ = read_tensors(options.mean_with)
+        state = {k: (v.float() / 2 + first[k].float() / 2).to(v.dtype) for k, v in state.items()}
     system.network().load_state_dict(state)
     save_weights(path, system.name, settings.plain(), state, half=True)
     with (options.training / "curves.csv").open(newline="", encoding="utf-8") as file:
