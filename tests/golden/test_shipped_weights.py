@@ -32,6 +32,8 @@ def test_counts_of_a_movie(system: str) -> None:
     assert counts(system, small().movie(), channel, 18.0) == expected
 
 
-@pytest.mark.parametrize(("system", "expected"), [("nuclei-unet", [0, 0, 0]), ("lexy", [0, 0, 0]), ("hourglass", [6, 0, 0])])
+@pytest.mark.parametrize(
+    ("system", "expected"), [("nuclei-unet", [0, 0, 0]), ("lexy", [0, 0, 0]), ("hourglass", [6, 0, 0])]
+)
 def test_counts_of_noise(system: str, expected: list[int]) -> None:
     assert counts(system, noise().movie(), GOLDEN[system][0], 18.0) == expected
