@@ -222,8 +222,8 @@ def _usual_area(nodes: Nodes, order: Ints, bounds: Ints, settings: RepairSetting
     """Usual area of a nucleus: that of the diameter given, or what tracks tell that lose a nucleus in a larger mask.
 
     Where a stable mask jumps to one that holds it whole, or back, the smaller one is the nucleus: a signal that fades
-    leaves the cell. None if too few tracks do so, by number or as a share of all that are long enough to: single cells
-    whose masks jump are mistakes of single cells.
+    leaves the cell. What the border cuts is no witness, as it shrinks while it leaves. None if too few tracks do so, by
+    number or as a share of all that are long enough to: single cells whose masks jump are mistakes of single cells.
     """
     if settings.diameter_px is not None:
         return float(np.pi / 4 * settings.diameter_px**2)
@@ -233,7 +233,8 @@ def _usual_area(nodes: Nodes, order: Ints, bounds: Ints, settings: RepairSetting
         long += len(at) > STABLE
         parts = _stretches(nodes, at, settings)
         for one, two in pairwise(parts):
-            if not nodes.nested[at[two[0]]] >= NESTED:
+            jump = [at[one[-1]], at[two[0]]]
+            if not nodes.nested[jump[1]] >= NESTED or nodes.cut[jump].any():
                 continue
             inner = min(one, two, key=lambda p: float(np.median(nodes.area[at[p]])))
             if len(inner) >= STABLE:

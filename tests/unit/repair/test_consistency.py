@@ -90,6 +90,22 @@ def test_nuclei_that_fall_in_two_tell_nothing_of_the_usual_size(split):
     assert (before < 0.1).all() if split else (before > SETTINGS.limit).all()
 
 
+def test_nuclei_that_leave_the_field_tell_nothing_of_the_usual_size():
+    """Nine of eighteen slide over the upper edge at once; the others are not doubted for being larger than the rest."""
+    frames = []
+    for t in range(12):
+        labels = np.zeros((90, 400), np.int32)
+        rows, columns = np.indices(labels.shape)
+        for k in range(9):
+            x = 22 + 44 * k
+            labels[np.hypot(rows - (8 if t < 8 else -2), columns - x) < 13] = k + 1
+            labels[np.hypot(rows - 60, columns - x) < 13] = k + 10
+        frames.append((np.ones(labels.shape), labels, {}))
+    nodes = inspect(frames)
+    assert nodes.cut[nodes.track < 10].all()
+    assert (inconsistency(nodes, SETTINGS)[nodes.track >= 10] < 0.1).all()
+
+
 def test_a_given_diameter_tells_it_too():
     doubt = inconsistency(movie([7] * 3 + [13] * 9), SETTINGS.changed(diameter_px=14))
     assert (doubt[:3] < SETTINGS.limit).all()
