@@ -1,6 +1,7 @@
 """The shipped nuclei model on held-out stills of the Data Science Bowl 2018.
 
-usage: python benchmarks/stills.py DSB2018 [--part test] [--weights NAME_OR_FILE] [--checks accuracy,sizes,…]
+usage: python benchmarks/stills.py DSB2018 [--part test] [--weights NAME_OR_FILE] [--uncertainty tta]
+       [--checks accuracy,sizes,…]
 
 accuracy  AP = TP / (TP + FP + FN) and F1 at IoU 0.5 and 0.75, pooled over all objects, by how the diameter
           is known: per still given (its true median), measured by the network, or none (own scale)
@@ -183,10 +184,12 @@ def main() -> None:
     parser.add_argument("--part", default="test")
     parser.add_argument("--weights")
     parser.add_argument("--precision", default="auto")
+    parser.add_argument("--uncertainty", help="an estimator whose members are averaged, such as tta")
     parser.add_argument("--checks", default="accuracy,sizes,scales,noise,tiles")
     options = parser.parse_args()
     system, weights = open_system(SystemSettings(weights=options.weights))
-    predictor = open_predictor(system, weights, PredictSettings(precision=options.precision))
+    how = {"precision": options.precision, "uncertainty": options.uncertainty, "estimator": {"members": 8}}
+    predictor = open_predictor(system, weights, PredictSettings.parse(how))
     stills = read_stills(options.data, (options.part,))
     out: dict[str, object] = {"weights": weights.name, "part": options.part, "stills": len(stills)}
     checks = options.checks.split(",")
