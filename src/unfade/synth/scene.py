@@ -8,7 +8,7 @@ cell is accounted for: what leaves the nucleus brightens the cytoplasm.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,7 @@ Ints = NDArray[np.int64]
 _SOFT = 0.15  # difference of thickness over which one cell gives way to another
 _FULL = 0.4  # |log ratio| at which a nucleus shows all of its texture
 _TILES = 4  # textures that the cells of one movie share
+_ROUND, _RIM = 1.45, 0.3  # radii from a nucleus' middle that are its cell's own ground, and how softly that ends
 _SUPPORT = 0.15  # a nucleus' window reaches this far beyond its outline, in radii
 _TEXEL_PX = 0.8  # no texel of a cell's body is larger
 
@@ -41,6 +42,7 @@ class Cast:
     nucleus_reach: Doubles  # (N,) how far it goes, in radii
     thickness: Floats  # (N, B, B) of the body
     lit: Floats  # (N, B, B) thickness x texture
+    ground: Floats  # (N, B, B) 1 around the nucleus, where its cell does not give way, whatever the nucleus' shape
     body_reach: Doubles  # (N,)
     to_body: Doubles  # (N, 2, 2) turn and stretch of the body against its nucleus
     offset: Doubles  # (N, 2) of the nucleus from the body's middle, in units of the body's radius
@@ -72,6 +74,7 @@ class _Patches:
     place: Ints  # (n, 2) of the window in the patch
     body: Floats  # (n, side, side) thickness
     lit: Floats  # (n, side, side) thickness x texture
+    ground: Floats  # (n, side, side) where the cell does not give way
     depth: Floats  # (n, window, window) px from the nucleus' outline, negative inside
     grain: Floats  # (n, window, window) texture of the nucleus
 
@@ -100,7 +103,9 @@ def cast(settings: TranslocationSettings, way: Paths, stills: NucleusShapes, rng
     radius_px = settings.nuclei.diameter_px / 2 * bodies.ratio
     side = 96 * int(np.ceil(2 * shapes.BODY_REACH * radius_px / _TEXEL_PX / 96))
     outlines = shapes.body_outlines(bodies.roughness, min(side, 384))
-    thickness, reach = _thickness(outlines[rng.integers(0, len(outlines), n)], offset, ratio, to_body, bodies.doming)
+    thickness, ground, reach = _thickness(
+        outlines[rng.integers(0, len(outlines), n)], offset, ratio, to_body, bodies.doming
+    )
     texel_px = 2 * shapes.BODY_REACH * radius_px / (thickness.shape[1] - 1)
     texture = _texture(thickness.shape, bodies.grain, bodies.grain_px / texel_px, rng)
     expression = np.exp(rng.normal(0, bodies.expression_spread, n)) * np.where(rng.random(n) < bodies.silent, 0.03, 1)
@@ -113,6 +118,7 @@ def cast(settings: TranslocationSettings, way: Paths, stills: NucleusShapes, rng
         _reach(depth < _SUPPORT, shapes.NUCLEUS_REACH),
         thickness,
         thickness * texture,
+        ground,
         reach,
         to_body,
         offset,
@@ -135,7 +141,7 @@ def paint(settings: TranslocationSettings, way: Paths, cells: Cast, t: int, marg
     shape = (canvas[0] + 2 * side + 2, canvas[1] + 2 * side + 2)
     patches = _patches(way, cells, t, here, middle[here] + side + 1, to_frame[here], (side, margin))
     inside = np.clip(np.float32(0.5) - patches.depth, 0, 1)
-    patches = _shared(patches, inside, shape, settings.bodies.exclusion)
+    patches = _shared(patches, shape, settings.bodies.exclusion)
     light, amounts = _light(patches, inside, cells, t, here, settings)
     stain = inside * patches.grain * cells.marker[here].astype(np.float32)[:, None, None]
     layers = _laid(patches, light, stain, here, shape)
@@ -154,16 +160,17 @@ def _founders(parents: Ints) -> Ints:
 
 def _thickness(
     distance: Floats, offset: Doubles, ratio: Doubles, to_body: Doubles, doming: float
-) -> tuple[Floats, Doubles]:
-    """Thickness `(N, B, B)` of bodies and their reach; every body goes a little beyond its nucleus."""
+) -> tuple[Floats, Floats, Doubles]:
+    """Thickness and ground `(N, B, B)` of bodies and their reach; every body goes a little beyond its nucleus."""
     axis = np.linspace(-shapes.BODY_REACH, shapes.BODY_REACH, distance.shape[1], dtype=np.float32)
     y = axis[None, :, None] - offset[:, 0].astype(np.float32)[:, None, None]
     x = axis[None, None, :] - offset[:, 1].astype(np.float32)[:, None, None]
-    m = (to_body * (ratio / 1.45)[:, None, None]).astype(np.float32)[:, :, :, None, None]
+    m = (to_body * (ratio / _ROUND)[:, None, None]).astype(np.float32)[:, :, :, None, None]
     bump = (m[:, 0, 0] * y + m[:, 0, 1] * x) ** 2 + (m[:, 1, 0] * y + m[:, 1, 1] * x) ** 2
     near = np.minimum(distance**2, bump)
     reach = _reach(near < 1, shapes.BODY_REACH)
-    return np.maximum(1 - near, 0) ** np.float32(doming), reach
+    ground = np.clip((1 - bump) / np.float32(_RIM), 0, 1)
+    return np.maximum(1 - near, 0) ** np.float32(doming), ground, reach
 
 
 def _reach(inside: NDArray[np.bool_], half: float) -> Doubles:
@@ -221,7 +228,7 @@ def _patches(
     at *= texels
     at += column.astype(np.int32)
     at += (here * texels**2).astype(np.int32)[:, None, None]
-    body, lit = cells.thickness.reshape(-1).take(at), cells.lit.reshape(-1).take(at)
+    body, lit, ground = (picture.reshape(-1).take(at) for picture in (cells.thickness, cells.lit, cells.ground))
 
     radius = way.radius_px[t, here]
     to_nucleus = way.affine[t, here] * radius[:, None, None]
@@ -243,16 +250,18 @@ def _patches(
     lower += (flat.take(at + (last + 1)) - lower) * column
     upper += (lower - upper) * row
     upper *= radius.astype(np.float32)[:, None, None]
-    return _Patches(corner, place, body, lit, upper, cells.grain.reshape(-1).take(at))
+    return _Patches(corner, place, body, lit, ground, upper, cells.grain.reshape(-1).take(at))
 
 
-def _shared(patches: _Patches, inside: Floats, shape: tuple[int, int], exclusion: float) -> _Patches:
-    """Cells give way to thicker ones; nobody gives way on the ground of his own nucleus."""
+def _shared(patches: _Patches, shape: tuple[int, int], exclusion: float) -> _Patches:
+    """Cells give way to thicker ones; nobody gives way around his own nucleus.
+
+    That ground is a disc. Were it the nucleus itself, its outline would show in its neighbours' light.
+    """
     if exclusion == 0:
         return patches
     side = patches.body.shape[1]
-    claim = patches.body.copy()
-    claim.reshape(-1)[patches.window] += inside
+    claim = patches.body + patches.ground
     highest = np.zeros(shape, np.float32)
     for k, (y, x) in enumerate(patches.corner.tolist()):
         at = highest[y : y + side, x : x + side]
@@ -262,9 +271,7 @@ def _shared(patches: _Patches, inside: Floats, shape: tuple[int, int], exclusion
     np.minimum(over, np.float32(_SOFT), out=over)
     over *= np.float32(-exclusion / _SOFT)
     over += 1
-    return _Patches(
-        patches.corner, patches.place, patches.body * over, patches.lit * over, patches.depth, patches.grain
-    )
+    return replace(patches, body=patches.body * over, lit=patches.lit * over)
 
 
 def _light(

@@ -35,7 +35,9 @@ class LexySettings(VoteSettings):
     width: int = Field(32, ge=8, le=256, description="channels of the first stage")
     levels: int = Field(4, ge=2, le=6, description="stages; the network shrinks the image 2^levels times")
     blocks: int = Field(1, ge=1, le=4, description="residual blocks per stage")
-    memory: int = Field(0, ge=0, le=256, description="channels each frame is seen with by itself; 0 = frames only together")
+    memory: int = Field(
+        0, ge=0, le=256, description="channels each frame is seen with by itself; 0 = frames only together"
+    )
     diameter_px: tuple[float, float] = Field((22.0, 26.0), description="median diameters trained for, from and to, px")
 
 

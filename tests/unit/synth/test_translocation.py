@@ -118,9 +118,11 @@ def test_the_contrast_goes_through_zero_and_back_where_asked() -> None:
     assert np.sign(np.log(measured)).tolist() == [1, 1, 1, 1, -1, -1, -1, -1, -1, 1]
 
 
-def test_a_nucleus_of_no_contrast_leaves_no_trace() -> None:
+@pytest.mark.parametrize("exclusion", [0, 0.5, 1])
+def test_a_nucleus_of_no_contrast_leaves_no_trace(exclusion: float) -> None:
     gone = TimeCourse(ratio_before=1, before_spread=0, stimulus_frame="never")
-    base = TranslocationSettings(frames=1, height_px=64, width_px=64, course=gone, bodies=Bodies(exclusion=0))
+    bodies = Bodies(exclusion=exclusion)
+    base = TranslocationSettings(frames=1, height_px=64, width_px=64, course=gone, bodies=bodies)
     one = TranslocationMovie(base, PLAIN).frame(0)
     other = TranslocationMovie(base, NucleusShapes.drawn(4, seed=9)).frame(0)
     assert not np.array_equal(one.nuclei, other.nuclei)
