@@ -7,6 +7,9 @@ all images; ranked by the score (sm) and by minus the mean entropy of the mask (
 
 python experiments/imperfect/table.py FOLDER WORK                              the paper's networks (GPU)
 python experiments/imperfect/table.py FOLDER WORK --small --minutes 10         small ones, each at this budget (CPU)
+
+With `--start WEIGHTS` every network begins as that one but for the last layer of its masks and the merging network: a
+short budget is then spent on what tells the estimators apart.
 """
 
 from __future__ import annotations
@@ -31,7 +34,8 @@ from unfade.pipeline.training import TrainingSettings
 from unfade.predict.diameter import zoom_for
 from unfade.records import KINDS, Instances
 from unfade.score.ranking import score_ranking
-from unfade.systems.imperfect import SMALL
+from unfade.systems.imperfect import SMALL, Imperfect, ImperfectSettings
+from unfade.weights.catalogue import load_weights, save_weights
 
 HERE = Path(__file__).resolve().parent
 HEADS = {"heads": 4, "merge": True}
@@ -70,7 +74,8 @@ def trained(name: str, noise: bool, seed: int, options: argparse.Namespace) -> P
     sampler |= size if options.small else {"crop_px": 512, "batch": 2, "max_zoom": 1.0}
     preset = "default" if options.small else "paper"
     common = {"system": "imperfect", "preset": preset, "encoder_weights": "none", "sampler": sampler}
-    api.train(options.data, place, TrainingSettings.parse({**common, "settings": own, "train": train}))
+    begin = {} if options.start is None else {"weights": str(started(place, preset, own, seed, options.start))}
+    api.train(options.data, place, TrainingSettings.parse({**common, **begin, "settings": own, "train": train}))
     if not own["merge"]:
         return place
     merged = place.with_name(place.name + "-merged")
@@ -80,6 +85,20 @@ def trained(name: str, noise: bool, seed: int, options: argparse.Namespace) -> P
     parsed = TrainingSettings.parse({**common, "weights": weights, "settings": settings, "train": again})
     api.train(options.data, merged, parsed)
     return merged
+
+
+def started(place: Path, preset: str, own: dict[str, Any], seed: int, start: Path) -> Path:
+    """Weights file beside the training, of a fresh network that takes over all but its last layers from `start`."""
+    path = place.with_name(place.name + "-start.safetensors")
+    settings = ImperfectSettings.parse({**Imperfect.presets[preset], **own})
+    torch.manual_seed(seed)
+    state = Imperfect(settings).network().state_dict()
+    given = load_weights("imperfect", start).state
+    last = ("logits", "merger")
+    state |= {k: v.float() for k, v in given.items() if k in state and not any(part in k for part in last)}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_weights(path, "imperfect", settings.plain(), state, half=False)
+    return path
 
 
 def course(name: str, seed: int, steps: int, options: argparse.Namespace) -> dict[str, Any]:
@@ -126,6 +145,7 @@ def main() -> None:
     parser.add_argument("--classes", type=int, choices=(1, 3), default=1)
     parser.add_argument("--small", action="store_true")
     parser.add_argument("--minutes", type=float)
+    parser.add_argument("--start", type=Path, metavar="WEIGHTS")
     parser.add_argument("--device", default="auto")
     options = parser.parse_args()
     for row in options.rows.split(","):
@@ -144,12 +164,14 @@ def main() -> None:
                 "data": options.data.name,
                 "network": "small" if options.small else "paper",
                 "minutes": options.minutes,
+                "start": None if options.start is None else load_weights("imperfect", options.start).sha256,
                 "machine": torch.cuda.get_device_name() if torch.cuda.is_available() else platform.machine(),
                 **score(places[0], members, how, options),
             }
             (HERE / "results").mkdir(exist_ok=True)
             budget = options.minutes or "full"
-            name = f"{options.data.name}-{row}-{result['column']}-{result['network']}-{budget}.json"
+            begun = "" if options.start is None else "-started"
+            name = f"{options.data.name}-{row}-{result['column']}-{result['network']}-{budget}{begun}.json"
             (HERE / "results" / name).write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
             print(json.dumps(result), flush=True)
 
