@@ -21,8 +21,12 @@ def prepare(
         str, typer.Option(help="none, nuclei (a crop centred on each) or sequences (those fit for sequences).")
     ] = "nuclei",
     masks: Annotated[
-        str, typer.Option(help="How the atlas' DNA channel becomes masks: threshold, nuclei-unet, cellpose, stardist.")
-    ] = "nuclei-unet",
+        str | None,
+        typer.Option(
+            metavar="WAY",
+            help="How the atlas' DNA channel becomes masks: threshold, nuclei-unet, cellpose, stardist (nuclei-unet).",
+        ),
+    ] = None,
     most_nuclei: Annotated[int, typer.Option(help="Images with more nuclei clear of the border are dropped.")] = 8,
     seed: Annotated[int, typer.Option(help="Draws which images are validation and test.")] = 0,
     as_json: options.AsJson = False,
@@ -31,9 +35,8 @@ def prepare(
     from unfade import api
     from unfade.pipeline.preparing import PrepareSettings
 
-    settings = PrepareSettings.parse(
-        {"kind": kind, "crops": crops, "masks": masks, "most_nuclei": most_nuclei, "seed": seed}
-    )
+    given = {"kind": kind, "crops": crops, "masks": masks, "most_nuclei": most_nuclei, "seed": seed}
+    settings = PrepareSettings.parse({name: value for name, value in given.items() if value is not None})
     with progress(quiet=as_json) as bars:
         facts = api.prepare(source, out, settings, bars)
     if as_json:

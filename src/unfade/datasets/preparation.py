@@ -13,14 +13,14 @@ ring around the nuclei and "relatively similar" is a mean intensity within a fac
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 from scipy import ndimage
 
-from unfade.datasets.stills import Still
+from unfade.datasets.stills import Still, require_single
 from unfade.ops.relabel import areas, drop_small
 from unfade.settings import Settings
 
@@ -43,10 +43,9 @@ class Tally:
     images: int = 0
     empty: int = 0  # images without a nucleus
     crowded: int = 0  # images with too many
-    crops: int = 0
+    crops: int = 0  # around nuclei, before any is dropped as below
     cut: int = 0  # crops with a nucleus at their border
     dissimilar: int = 0  # crops whose nuclei stand out too much
-    kept: dict[str, int] = field(default_factory=dict)  # crops by part
 
 
 def prepare(
@@ -54,9 +53,16 @@ def prepare(
     settings: PreparationSettings | None = None,
     tally: Tally | None = None,
 ) -> Iterator[Still]:
-    """Crops centred on nuclei, in the order of the images and of their labels; `tally` is filled along the way."""
+    """Crops centred on nuclei, in the order of the images and of their labels; `tally` is filled along the way.
+
+    Raises
+    ------
+    ShapeError
+        If a still is a movie or has several channels.
+    """
     s, count = settings or PreparationSettings(), tally if tally is not None else Tally()
     for still in stills:
+        require_single(still)
         count.images += 1
         least = s.least_share * still.labels[0].size
         labels = drop_small(still.labels[0], least)
@@ -68,7 +74,6 @@ def prepare(
         else:
             for crop in _crops(replace(still, labels=labels[None]), whole, s.crop_share, least):
                 count.crops += 1
-                count.kept[crop.part] = count.kept.get(crop.part, 0) + 1
                 yield crop
 
 

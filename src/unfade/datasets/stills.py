@@ -100,12 +100,19 @@ def write_stills(folder: Path, stills: Iterable[Still]) -> int:
     Raises
     ------
     TruthError
-        If a still has more than 65,535 objects.
+        If a still has more than 65,535 objects, or two have the same name.
+    ShapeError
+        If there is more than one frame or channel.
     """
     for name in ("images", "masks"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     rows = [("file", "group", "part")]
+    known: set[str] = set()
     for still in stills:
+        require_single(still)
+        if still.name in known:
+            raise TruthError(f"There are two images of the name {still.name}; give one of them another name.")
+        known.add(still.name)
         if int(still.labels.max(initial=0)) > 65_535:
             raise TruthError(f"{still.name} has labels above 65,535, which a mask image cannot hold; renumber them.")
         file = f"{still.name}.tif"
@@ -115,6 +122,22 @@ def write_stills(folder: Path, stills: Iterable[Still]) -> int:
     with (folder / "split.csv").open("w", newline="", encoding="utf-8") as file_:
         csv.writer(file_, lineterminator="\n").writerows(rows)
     return len(rows) - 1
+
+
+def require_single(still: Still) -> None:
+    """Make sure that it is one frame of one channel.
+
+    Raises
+    ------
+    ShapeError
+        If it is a movie, or has several channels.
+    """
+    frames, channels = still.image.shape[:2]
+    if frames != 1 or channels != 1:
+        raise ShapeError(
+            f"{still.name} has {frames} frames and {channels} channels, but a still is one frame of one channel; "
+            "save its frames as images of their own."
+        )
 
 
 def read_pixels(path: Path) -> np.ndarray:

@@ -121,3 +121,14 @@ def test_written_stills_are_read_again(tmp_path: Path) -> None:
         assert [row["group"] for row in csv.DictReader(file)] == ["x", "x", "y"]
     with pytest.raises(TruthError, match=r"above 65,535"):
         write_stills(tmp_path, [Still("z", image, labels + 70_000, "train")])
+
+
+def test_movies_channels_and_equal_names_are_no_stills_to_write(tmp_path: Path) -> None:
+    frames = Still("m", np.zeros((3, 1, 5, 6), np.uint8), np.ones((3, 5, 6), np.int32), "train")
+    colours = Still("c", np.zeros((1, 2, 5, 6), np.uint8), np.ones((1, 5, 6), np.int32), "train")
+    for still, told in ((frames, "m has 3 frames and 1 channels"), (colours, "c has 1 frames and 2 channels")):
+        with pytest.raises(ShapeError, match=told):
+            write_stills(tmp_path, [still])
+    single = Still("m", np.zeros((1, 1, 5, 6), np.uint8), np.ones((1, 5, 6), np.int32), "train")
+    with pytest.raises(TruthError, match="two images of the name m"):
+        write_stills(tmp_path, [single, single])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import imagecodecs
 import numpy as np
@@ -11,7 +13,7 @@ import pytest
 import tifffile
 
 from unfade.datasets.stills import read_stills
-from unfade.errors import MissingExtraError, OutputError, SettingsError
+from unfade.errors import MissingExtraError, MissingInputError, OutputError, SettingsError, ShapeError
 from unfade.instances.threshold import ThresholdSettings, by_threshold
 from unfade.pipeline import masking
 from unfade.pipeline.preparing import PrepareSettings, prepare_folder
@@ -54,9 +56,13 @@ def test_an_atlas_download_becomes_a_training_folder(atlas: Path, tmp_path: Path
 
 
 def test_sequences_are_a_choice_among_the_crops(atlas: Path, tmp_path: Path) -> None:
+    for k in range(5):  # nuclei as bright as the cytosol; in the other five the image is flat
+        image = np.full((64, 64), 40, np.uint8)
+        image[::6, ::6] = 10
+        (atlas / f"p{k}_green.png").write_bytes(imagecodecs.png_encode(image))
     facts = prepare_folder(atlas, tmp_path / "out", PrepareSettings(kind="hpa", masks="threshold", crops="sequences"))
-    assert facts["written"] == facts["crops"] - facts["cut"] - facts["dissimilar"]
-    assert facts["written"] < facts["crops"]
+    assert (facts["crops"], facts["cut"], facts["dissimilar"], facts["written"]) == (20, 0, 10, 10)
+    assert facts["kept"] == Counter(still.part for still in read_stills(tmp_path / "out"))
 
 
 def test_whole_stills_are_copied(tmp_path: Path) -> None:
@@ -66,7 +72,36 @@ def test_whole_stills_are_copied(tmp_path: Path) -> None:
             tifffile.imwrite(tmp_path / "in" / name / f"{k}.tif", np.full((8, 8), k, np.uint8))
     facts = prepare_folder(tmp_path / "in", tmp_path / "out", PrepareSettings(crops="none"))
     assert facts["written"] == 3
+    assert facts["kept"] == {"train": 2, "val": 1}
     assert [s.image.max() for s in read_stills(tmp_path / "out")] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("crops", ["none", "nuclei", "sequences"])
+def test_movies_are_refused_instead_of_losing_frames(crops: Any, tmp_path: Path) -> None:
+    frames = np.zeros((4, 32, 32), np.uint8)
+    frames[:, 12:20, 12:20] = 1
+    for name in ("images", "masks"):
+        (tmp_path / "in" / name).mkdir(parents=True)
+        tifffile.imwrite(tmp_path / "in" / name / "m.tif", frames, photometric="minisblack")
+    with pytest.raises(ShapeError, match="m has 4 frames and 1 channels, but a still is one frame"):
+        prepare_folder(tmp_path / "in", tmp_path / "out", PrepareSettings(crops=crops))
+    assert [p.name for p in tmp_path.iterdir()] == ["in"]
+
+
+def test_nothing_left_is_an_error_that_says_why(tmp_path: Path) -> None:
+    for name in ("images", "masks"):
+        (tmp_path / "in" / name).mkdir(parents=True)
+    for k, labels in enumerate((np.zeros((32, 32), np.uint8), np.arange(1024, dtype=np.uint16).reshape(32, 32))):
+        tifffile.imwrite(tmp_path / "in" / "images" / f"{k}.tif", np.zeros((32, 32), np.uint8))
+        tifffile.imwrite(tmp_path / "in" / "masks" / f"{k}.tif", labels)
+    with pytest.raises(MissingInputError, match=r"\(1 images without a nucleus, 1 images with too many nuclei\)"):
+        prepare_folder(tmp_path / "in", tmp_path / "out")
+    assert [p.name for p in tmp_path.iterdir()] == ["in"]
+
+
+def test_masks_are_not_made_where_there_are_some(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="leave --masks out"):
+        prepare_folder(tmp_path, tmp_path / "out", PrepareSettings(masks="threshold"))
 
 
 def test_a_threshold_finds_nuclei_and_parts_those_that_touch() -> None:
