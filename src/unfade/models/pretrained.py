@@ -43,6 +43,11 @@ def pretrained_encoders(network: nn.Module) -> list[Pretrained]:
     return [module for module in network.modules() if isinstance(module, Pretrained) and module.full]
 
 
+def unfit_encoders(network: nn.Module) -> list[Pretrained]:
+    """The encoders of a network for which ImageNet weights exist but which are built otherwise."""
+    return [module for module in network.modules() if isinstance(module, Pretrained) and not module.full]
+
+
 def load_encoders(network: nn.Module, source: str) -> None:
     """Start the encoders of `network` from `source`: `imagenet`, `none` (left as they are) or a file.
 

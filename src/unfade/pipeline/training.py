@@ -16,7 +16,7 @@ from unfade.datasets.challenge import is_challenge, read_tracked
 from unfade.datasets.reading import read_training_folder
 from unfade.datasets.stills import Still
 from unfade.errors import MissingInputError, OutputError, SettingsError, TruthError, WeightsError
-from unfade.models.pretrained import IMAGENET, NONE, load_encoders, pretrained_encoders
+from unfade.models.pretrained import IMAGENET, NONE, load_encoders, pretrained_encoders, unfit_encoders
 from unfade.ops.device import Precision
 from unfade.ops.relabel import areas
 from unfade.pipeline.locking import locked
@@ -45,7 +45,7 @@ class TrainingSettings(Settings):
     weights: str | None = Field(None, description="weights to start from; unset = random start")
     encoder_weights: str | None = Field(
         None,
-        description="imagenet, none or a file; unset = imagenet for encoders it fits, unless weights are given",
+        description="imagenet, none or a file; unset = imagenet where such weights exist, unless weights are given",
     )
     settings: dict[str, Any] = Field({}, description="settings of the system that differ from the preset")
     draw: str | None = Field(None, description="sampler that draws the examples; unset = the system's own")
@@ -106,7 +106,8 @@ def with_recipe(settings: TrainingSettings) -> TrainingSettings:
     recipe = load("systems", settings.system).recipe(settings.preset)
     given = settings.model_dump(mode="json", exclude_unset=True, exclude_none=True)
     parts = {name: {**recipe.get(name, {}), **given.get(name, {})} for name in ("train", "sampler")}
-    return TrainingSettings.parse({**given, **parts})
+    drawn = {"draw": recipe["draw"]} if "draw" in recipe else {}
+    return TrainingSettings.parse({**drawn, **given, **parts})
 
 
 def read_examples(folder: Path, settings: TrainingSettings, system: Any) -> Sequence[Still]:
@@ -168,12 +169,25 @@ def open_training(settings: TrainingSettings) -> tuple[Any, dict[str, torch.Tens
 
 
 def encoder_source(settings: TrainingSettings, system: Any) -> str:
-    """Where encoders start from: what was asked for, else ImageNet where such weights fit and no others are given."""
+    """Where encoders start from: what was asked for, else ImageNet where such weights exist and no others are given.
+
+    Raises
+    ------
+    WeightsError
+        If nothing was asked for, and ImageNet weights exist for the encoder but do not fit as it is built.
+    """
     if settings.encoder_weights is not None:
         return settings.encoder_weights
     if settings.weights is not None:
         return NONE
-    return IMAGENET if pretrained_encoders(system.network()) else NONE
+    network = system.network()
+    unfit = unfit_encoders(network)
+    if unfit:
+        raise WeightsError(
+            f"ImageNet weights of {unfit[0].imagenet} do not fit this network, which is narrower or normalised "
+            "otherwise; leave its width and batch_norm as they are, or use --encoder-weights none for a random start."
+        )
+    return IMAGENET if pretrained_encoders(network) else NONE
 
 
 def _encoder_start(system: Any, settings: TrainingSettings) -> dict[str, torch.Tensor] | None:

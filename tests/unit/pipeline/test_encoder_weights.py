@@ -26,6 +26,18 @@ def test_an_encoder_that_imagenet_weights_fit_does_not_start_at_random_unasked(
         open_training(TrainingSettings(system="lexy-unet", preset=preset))
 
 
+@pytest.mark.parametrize(
+    ("encoder", "other"),
+    [("vgg16", {"width": 16}), ("vgg16", {"batch_norm": True}), ("resnet34", {"width": 16})],
+)
+def test_an_encoder_built_otherwise_does_not_start_at_random_unasked(encoder: str, other: dict[str, Any]) -> None:
+    chosen = TrainingSettings(system="siam-net", settings={"encoder": encoder, **other})
+    with pytest.raises(WeightsError, match=f"weights of {encoder} do not fit .* --encoder-weights none"):
+        open_training(chosen)
+    _, start = open_training(chosen.changed(encoder_weights="none"))
+    assert start is None
+
+
 def test_none_is_a_random_start() -> None:
     system, start = open_training(TrainingSettings(system="lexy-unet", preset="resnet34", encoder_weights="none"))
     assert start is None
@@ -36,7 +48,8 @@ def test_none_is_a_random_start() -> None:
     ("settings", "source"),
     [
         ({"preset": "default"}, "none"),  # U-Net's own encoder has no such weights
-        ({"preset": "narrow", "settings": {"encoder": "resnet34"}}, "none"),
+        ({"preset": "narrow", "settings": {"encoder": "resnet34"}, "encoder_weights": "none"}, "none"),
+        ({"preset": "narrow", "settings": {"encoder": "vgg16"}, "weights": "other.safetensors"}, "none"),
         ({"preset": "resnet34"}, "imagenet"),
         ({"preset": "resnet34", "weights": "other.safetensors"}, "none"),
         ({"preset": "resnet34", "encoder_weights": "mine.pth"}, "mine.pth"),
