@@ -39,7 +39,10 @@ class System(ABC):
 
     @classmethod
     def recipe(cls, preset: str) -> dict[str, Any]:
-        """Settings `train` and `sampler` that a training of the preset uses where it is not told otherwise."""
+        """Settings `train` and `sampler` that a training of the preset uses where it is not told otherwise.
+
+        `draw` may name the sampler that those settings belong to.
+        """
         return {}
 
     @property

@@ -8,7 +8,7 @@ from torch import nn
 
 from unfade.models.lexy_unet import LexyUNet as Network
 from unfade.systems.base import Maps
-from unfade.systems.masks import MaskSystem
+from unfade.systems.masks import MaskSystem, paper_recipe
 
 
 class LexyUNet(MaskSystem):
@@ -17,10 +17,17 @@ class LexyUNet(MaskSystem):
     name: ClassVar[str] = "lexy-unet"
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "default": {},
+        "paper": {},
+        "paper-videos": {"normalise": "background"},
         "vgg16": {"encoder": "vgg16"},
         "resnet34": {"encoder": "resnet34"},
         "narrow": {"width": 16, "batch_norm": True},
     }
+
+    @classmethod
+    def recipe(cls, preset: str) -> dict[str, Any]:
+        """100 epochs in batches of 64 crops (section 2.4); see `paper_recipe`."""
+        return paper_recipe(preset, 100, 64)
 
     def network(self) -> nn.Module:
         """A fresh network with a random start."""

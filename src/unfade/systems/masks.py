@@ -7,6 +7,7 @@ paper's next step, a second map for the cytosol, is a setting.
 
 from __future__ import annotations
 
+from math import ceil
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -63,6 +64,29 @@ class MaskSettings(Settings):
         "movie", description="0 and 1 from each frame, the whole movie, or its background and brightest (LEXY)"
     )
     splitting: Splitting = Field(Splitting(), description="how the map becomes nuclei")
+
+
+CROPS = 27_154  # training crops of stills, section 2.1.2
+FRAMES = 279  # nine of the ten videos of 21 to 41 frames (2.1.1), at 31 frames each
+
+
+def paper_recipe(preset: str, epochs: int, batch: int) -> dict[str, Any]:
+    """Settings of a training as in section 2.4, for the presets `paper` (stills) and `paper-videos` (LEXY-like).
+
+    Adam at a constant 0.0001; for stills `epochs` of `batch` crops with rotations and flips, for videos 10 epochs of 32
+    with perspective and random crops too. An epoch is taken as the paper's number of stills, 27,154 crops, or of frames
+    in the nine videos that are not left out, about 279; `steps` sets another length. One validation an epoch, crops of
+    128 px, and no limit of gradients, average of weights or warm-up are choices.
+    """
+    if not preset.startswith("paper"):
+        return {}
+    videos = preset == "paper-videos"
+    count, epochs, batch = (FRAMES, 10, 32) if videos else (CROPS, epochs, batch)
+    course = {"rate": 1e-4, "decay": 0.0, "schedule": "constant", "warmup": 0, "average": 0.0, "clip": 0.0}
+    length = {"steps": ceil(epochs * count / batch), "check_every": ceil(count / batch)}
+    crops = {"crop_px": 128, "batch": batch, "native": 1.0, "empty": 0.0, "stretch": 0.0, "intensity": False}
+    policy = {"policy": {"perspective": 0.5}} if videos else {}
+    return {"draw": "estimates", "train": course | length, "sampler": crops | policy}
 
 
 class MaskSystem(System):

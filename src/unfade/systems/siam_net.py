@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from unfade.models.siam_net import SiamNet as Network
 from unfade.systems.feedback import FeedbackSystem
+from unfade.systems.masks import paper_recipe
 
 
 class SiamNet(FeedbackSystem):
@@ -17,10 +18,17 @@ class SiamNet(FeedbackSystem):
     sees_reference: ClassVar[bool] = True
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "default": {},
+        "paper": {},
+        "paper-videos": {"normalise": "background"},
         "vgg16": {"encoder": "vgg16"},
         "resnet34": {"encoder": "resnet34"},
         "narrow": {"width": 16, "batch_norm": True},
     }
+
+    @classmethod
+    def recipe(cls, preset: str) -> dict[str, Any]:
+        """50 epochs in batches of 32 crops (section 2.4); see `paper_recipe`."""
+        return paper_recipe(preset, 50, 32)
 
     def network(self) -> nn.Module:
         """A fresh network with a random start."""

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from unfade.models.split_net import SplitNet as Network
 from unfade.systems.feedback import FeedbackSystem
+from unfade.systems.masks import paper_recipe
 
 
 class SplitNet(FeedbackSystem):
@@ -16,10 +17,17 @@ class SplitNet(FeedbackSystem):
     name: ClassVar[str] = "split-net"
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "default": {},
+        "paper": {},
+        "paper-videos": {"normalise": "background"},
         "vgg16": {"encoder": "vgg16"},
         "resnet34": {"encoder": "resnet34"},
         "narrow": {"width": 16, "batch_norm": True},
     }
+
+    @classmethod
+    def recipe(cls, preset: str) -> dict[str, Any]:
+        """That of Siam-Net, which has two encoders too; the paper did not train this one. See `paper_recipe`."""
+        return paper_recipe(preset, 50, 32)
 
     def network(self) -> nn.Module:
         """A fresh network with a random start."""

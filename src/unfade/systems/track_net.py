@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from unfade.models.track_net import TrackNet as Network
 from unfade.systems.feedback import FeedbackSystem
+from unfade.systems.masks import paper_recipe
 
 
 class TrackNet(FeedbackSystem):
@@ -16,10 +17,17 @@ class TrackNet(FeedbackSystem):
     name: ClassVar[str] = "track-net"
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "default": {},
+        "paper": {},
+        "paper-videos": {"normalise": "background"},
         "vgg16": {"encoder": "vgg16"},
         "resnet34": {"encoder": "resnet34"},
         "narrow": {"width": 16, "batch_norm": True},
     }
+
+    @classmethod
+    def recipe(cls, preset: str) -> dict[str, Any]:
+        """100 epochs in batches of 64 crops (section 2.4); see `paper_recipe`."""
+        return paper_recipe(preset, 100, 64)
 
     def network(self) -> nn.Module:
         """A fresh network with a random start."""

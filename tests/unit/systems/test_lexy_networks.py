@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from unfade.errors import TruthError
 from unfade.ops.relabel import NUCLEUS
+from unfade.pipeline.training import TrainingSettings, open_training, with_recipe
 from unfade.systems.base import System
 from unfade.systems.feedback import FeedbackSettings, FeedbackSystem
 from unfade.systems.lexy_unet import LexyUNet
@@ -17,6 +18,7 @@ from unfade.systems.siam_net import SiamNet
 from unfade.systems.split_net import SplitNet
 from unfade.systems.track_net import TrackNet
 from unfade.testing.system import SystemExam
+from unfade.train.estimates import EstimateSettings
 
 SMALL = {"width": 4, "loss": "combined", "splitting": {"min_area_px": 9.0}}
 
@@ -190,3 +192,28 @@ def test_feedback_systems_say_so() -> None:
     kinds: list[type[FeedbackSystem]] = [TrackNet, SiamNet, SplitNet]
     assert [kind(FeedbackSettings()).view.reference for kind in kinds] == [False, True, False]
     assert all(kind(FeedbackSettings()).view.feedback for kind in kinds)
+
+
+@pytest.mark.parametrize(
+    ("kind", "batch", "epochs"), [(LexyUNet, 64, 100), (TrackNet, 64, 100), (SiamNet, 32, 50), (SplitNet, 32, 50)]
+)
+def test_the_paper_presets_are_trained_as_in_section_2_4(kind: type[System], batch: int, epochs: int) -> None:
+    for preset in kind.presets:
+        settings = TrainingSettings(system=kind.name, preset=preset)
+        if not preset.startswith("paper"):
+            assert with_recipe(settings) == settings
+            continue
+        found, videos = with_recipe(settings), preset == "paper-videos"
+        how, system = found.train, open_training(found.changed(encoder_weights="none", settings={"width": 4}))[0]
+        assert (how.optimiser, how.decay, how.rate, how.schedule) == ("adamw", 0.0, 1e-4, "constant")
+        crops = EstimateSettings.parse(found.sampler)
+        assert (found.draw, crops.batch, crops.intensity) == ("estimates", 32 if videos else batch, False)
+        assert how.steps * crops.batch == pytest.approx(10 * 279 if videos else epochs * 27_154, rel=0.02)
+        assert (crops.policy.perspective, system.view.normalise) == ((0.5, "background") if videos else (0.0, "movie"))
+    assert {"paper", "paper-videos"} <= set(kind.presets)
+
+
+def test_what_is_given_comes_before_the_recipe() -> None:
+    values = {"system": "track-net", "preset": "paper", "draw": "rollouts", "train": {"steps": 7}}
+    found = with_recipe(TrainingSettings.parse({**values, "sampler": {"batch": 2}}))
+    assert (found.draw, found.train.steps, found.train.rate, found.sampler["batch"]) == ("rollouts", 7, 1e-4, 2)
