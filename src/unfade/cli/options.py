@@ -100,6 +100,36 @@ def diameter_of(text: str | None) -> float | str | None:
     return value
 
 
+def starter_of(text: str | None) -> dict[str, str] | None:
+    """Settings of the system for the first frame from its name, which weights may follow after an equals sign.
+
+    Raises
+    ------
+    SettingsError
+        If the name or the weights after the sign are missing.
+    """
+    if text is None:
+        return None
+    name, sign, weights = text.partition("=")
+    if not name or (sign and not weights):
+        raise SettingsError(f"--starter takes a system such as lexy-unet, or lexy-unet=WEIGHTS, not '{text}'.")
+    return {"name": name, **({"weights": weights} if sign else {})}
+
+
+def require_ahead(system: str) -> None:
+    """Make sure that a system can be told to look at no later frame.
+
+    Raises
+    ------
+    SettingsError
+        If there is no such system or it has no such setting.
+    """
+    from unfade.registry import load
+
+    if "online" not in load("systems", system).settings_type.model_fields:
+        raise SettingsError(f"--online is for systems that look ahead, such as lexy; leave it out for {system}.")
+
+
 def background_of(text: str | None) -> dict[str, Any]:
     """Settings of the background from `none`, `percentile` or a number.
 

@@ -35,6 +35,20 @@ SystemName = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="How cells are found (nuclei-unet).", rich_help_panel=options.SYSTEM),
 ]
+Online = Annotated[
+    bool,
+    typer.Option(
+        "--online", help="Look at no later frame, where a system would (lexy).", rich_help_panel=options.SYSTEM
+    ),
+]
+Starter = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME[=WEIGHTS]",
+        help="System that finds the first mask for one fed with its own (none: it starts from an empty mask).",
+        rich_help_panel=options.SYSTEM,
+    ),
+]
 Tile = Annotated[
     int | None, typer.Option(metavar="PX", help="Largest side of a tile (1024).", rich_help_panel=options.SYSTEM)
 ]
@@ -93,6 +107,8 @@ def run(
     interval: options.Interval = None,
     system: SystemName = None,
     weights: options.Weights = None,
+    online: Online = False,
+    starter: Starter = None,
     diameter: options.Diameter = None,
     device: options.Device = None,
     tile: Tile = None,
@@ -123,12 +139,14 @@ def run(
         "input": {"segment_channel": segment_channel, "measure_channels": measure_channel or None},
         "input.read": options.reading(axes, project, z, frames, pixel_size, interval),
         "system": {"name": system, "weights": weights},
+        "system.settings": {"online": online or None},
         "predict": {
             "diameter": options.diameter_of(diameter),
             "device": device,
             "tile_px": tile,
             "uncertainty": uncertainty,
             "members": member or None,
+            "starter": options.starter_of(starter),
         },
         "link": {"gap": gap},
         "repair": {"enabled": repair or None},
@@ -136,6 +154,8 @@ def run(
     }
     values = read_toml(settings) if settings is not None else {}
     chosen = RunSettings.parse(options.merged(values, given))
+    if online:
+        options.require_ahead(chosen.system.name)
     source, target = _source(movie, chosen.input.path), _target(out, settings)
     if batch.is_many(source):
         batch.run_many(source, target, chosen, batch.Orders(dask, dask_config, resume, on_error, as_json))

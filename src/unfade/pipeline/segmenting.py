@@ -24,7 +24,7 @@ from unfade.settings import Settings
 from unfade.weights.catalogue import Weights, load_weights
 
 Progress = Callable[[str, int, int], None]
-VERSION = 1  # rises when the same settings would give other objects
+VERSION = 2  # rises when the same settings would give other objects
 PARTS = "parts"  # folder of what was found in parts of huge frames
 STEPS = 255  # of the uncertainty maps that are kept
 FIELDS = ("shape", "frame", "id", "kind", "box", "runs", "offset", "score", "u_total", "u_data", "u_model")
@@ -109,14 +109,18 @@ def engine_for(view: View) -> str:
 
 
 def find_diameter(engine: Engine, movie: Movie, channel: int, settings: PredictSettings) -> Diameter:
-    """The diameter that was given, or the one that the network measures in the middle frame."""
+    """The diameter that was given, or the one that the network measures in the middle frame.
+
+    A system that goes by the frames it has seen so far must not look into the future here either: it measures in the
+    first frame.
+    """
     if settings.diameter != "auto":
         return Diameter(settings.diameter, zoom_for(settings.diameter, engine.system.view), "given")
     if engine.system.view.size_px is not None:
         return Diameter(None, 1.0, "fixed size")
-    middle = len(movie) // 2
-    context = engine.context(movie, middle, channel)
-    check_frame(context, middle)
+    looked_at = 0 if engine.system.view.normalise == "running" else len(movie) // 2
+    context = engine.context(movie, looked_at, channel)
+    check_frame(context, looked_at)
     return measure_diameter(engine, context)
 
 

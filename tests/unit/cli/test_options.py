@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from unfade.cli.options import background_of, diameter_of, merged, reading
+from unfade.cli.options import background_of, diameter_of, merged, reading, require_ahead, starter_of
 from unfade.errors import SettingsError
 from unfade.measure import MeasureSettings
 from unfade.pipeline.settings import RunSettings
@@ -19,6 +19,25 @@ def test_diameters(text: str | None, value: float | str | None) -> None:
 def test_diameters_that_are_none(text: str) -> None:
     with pytest.raises(SettingsError, match="--diameter"):
         diameter_of(text)
+
+
+def test_a_starter_is_a_system_with_or_without_weights() -> None:
+    assert starter_of(None) is None
+    assert starter_of("lexy-unet") == {"name": "lexy-unet"}
+    assert starter_of("lexy-unet=a=b.safetensors") == {"name": "lexy-unet", "weights": "a=b.safetensors"}
+    given = {"predict": {"starter": starter_of("lexy-unet=w")}}
+    made = RunSettings.parse(merged({"predict": {"starter": {"name": "other", "settings": {}}}}, given)).predict.starter
+    assert made is not None
+    assert (made.name, made.weights) == ("lexy-unet", "w")
+    for text in ("", "=w", "lexy-unet="):
+        with pytest.raises(SettingsError, match="--starter takes a system"):
+            starter_of(text)
+
+
+def test_only_systems_that_look_ahead_can_be_told_not_to() -> None:
+    require_ahead("lexy")
+    with pytest.raises(SettingsError, match="leave it out for track-net"):
+        require_ahead("track-net")
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,10 @@ from unfade.pipeline.folder import RunFolder
 from unfade.pipeline.measuring import measure_labels
 from unfade.pipeline.running import Job
 from unfade.pipeline.scoring import open_side, score_paths
-from unfade.pipeline.settings import RunSettings
+from unfade.pipeline.settings import PredictSettings, RunSettings
+from unfade.predict.diameter import Diameter
 from unfade.records import Calibration, Instances, Labels, Lineage, Movie
+from unfade.systems.lexy import Lexy, LexySettings
 from unfade.testing.movies import tiny
 
 LABELS = np.zeros((3, 12, 16), np.int32)
@@ -72,6 +74,23 @@ class Late(Stub):
 
 def movie() -> Movie:
     return Movie.of(50 + (LABELS > 0).astype(np.uint16) * 200)
+
+
+@pytest.mark.parametrize(("online", "looked_at"), [(False, 1), (True, 0)])
+def test_what_runs_online_does_not_measure_diameters_in_the_future(
+    online: bool, looked_at: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Looking:
+        system = Lexy(LexySettings(online=online))
+
+        def context(self, movie: Movie, t: int, channel: int) -> np.ndarray:
+            return np.full((1, 4, 4), t, np.uint16)
+
+    def measured(engine: Any, image: np.ndarray) -> Diameter:
+        return Diameter(float(image.max()), 1.0, "measured")
+
+    monkeypatch.setattr(segmenting, "measure_diameter", measured)
+    assert segmenting.find_diameter(Looking(), movie(), 0, PredictSettings()).px == looked_at  # type: ignore[arg-type]
 
 
 def test_objects_survive_their_file(tmp_path: Path) -> None:
