@@ -53,10 +53,11 @@ def read_entries(folder: Path, seed: int = 0) -> list[Entry]:
     MissingInputError
         If there is no table, no image of such a protein, or a channel is missing.
     TruthError
-        If the table lacks a column of names or of locations.
+        If there are several such tables or two files of the same name, or no table has a column of names and one of
+        locations.
     """
     locations = _locations(folder)
-    files = {p.stem.lower(): p for p in sorted(folder.rglob("*")) if p.suffix.lower() in _ENDINGS}
+    files = _files(folder)
     wanted = sorted(name for name, where in locations.items() if where and where <= _WANTED)
     found = [name for name in wanted if f"{name}_green".lower() in files]
     if not found:
@@ -97,21 +98,47 @@ def read_stills(entries: list[Entry], masks: Masks) -> Iterator[Still]:
         yield Still(entry.name, protein[None, None], labels[None].astype(np.int32), entry.part)
 
 
+def _files(folder: Path) -> dict[str, Path]:
+    """The green and blue images of a folder and all below it, by their names in lower case and without ending."""
+    files: dict[str, Path] = {}
+    for path in sorted(folder.rglob("*")):
+        name = path.stem.lower()
+        if path.suffix.lower() not in _ENDINGS or not name.endswith(("_green", "_blue")):
+            continue
+        if name in files:
+            raise TruthError(
+                f"{files[name].relative_to(folder)} and {path.relative_to(folder)} have the same name, so it is not "
+                "clear which one the table means; keep one of them, or prepare their folders one by one."
+            )
+        files[name] = path
+    return files
+
+
 def _locations(folder: Path) -> dict[str, frozenset[str]]:
     tables = sorted(p for p in folder.glob("*") if p.suffix.lower() in {".csv", ".tsv"}) if folder.is_dir() else []
     if not tables:
         raise MissingInputError(f"{folder} has no table (.csv or .tsv) that says where each image's protein is.")
-    table = tables[0]
-    with table.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file, delimiter="\t" if table.suffix.lower() == ".tsv" else ","))
-    columns = {c.lower(): c for c in (rows[0] if rows else {})}
-    name = next((columns[c] for c in _NAMES if c in columns), None)
-    label = next((columns[c] for c in _LABELS if c in columns), None)
-    if name is None or label is None:
+    fitting = {path: found for path in tables if (found := _read_table(path)) is not None}
+    if not fitting:
         raise TruthError(
-            f"{table} needs a column of names (Id, Image) and one of locations (Target, Label, locations)."
+            f"{tables[0]} needs a column of names (Id, Image) and one of locations (Target, Label, locations)."
         )
-    return {_stem(row[name]): _words(row[label]) for row in rows}
+    if len(fitting) > 1:
+        names = ", ".join(path.name for path in fitting)
+        raise TruthError(f"{folder} has several tables of locations ({names}); leave only the one to go by.")
+    return next(iter(fitting.values()))
+
+
+def _read_table(path: Path) -> dict[str, frozenset[str]] | None:
+    """Locations by image; None if it lacks a column of names or of locations."""
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = csv.DictReader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
+        columns = {c.lower(): c for c in rows.fieldnames or ()}
+        name = next((columns[c] for c in _NAMES if c in columns), None)
+        label = next((columns[c] for c in _LABELS if c in columns), None)
+        if name is None or label is None:
+            return None
+        return {_stem(row[name]): _words(row[label]) for row in rows}
 
 
 def _stem(name: str) -> str:

@@ -77,6 +77,21 @@ def test_a_broken_atlas_download_is_told(tmp_path: Path) -> None:
         list(hpa.read_stills(entries, lambda dna: dna.astype(np.int32)))
 
 
+def test_a_second_table_and_a_second_image_of_a_name_are_told_not_guessed(tmp_path: Path) -> None:
+    atlas(tmp_path)
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "B_green.tif").touch()
+    with pytest.raises(TruthError, match=r"b_green\.png and more/B_green\.tif have the same name"):
+        hpa.read_entries(tmp_path)
+    (tmp_path / "more" / "B_green.tif").rename(tmp_path / "more" / "other_green.tif")
+    assert len(hpa.read_entries(tmp_path)) == 3
+    (tmp_path / "sample_submission.csv").write_text("Id,Predicted\n")  # no locations
+    assert len(hpa.read_entries(tmp_path)) == 3
+    (tmp_path / "other.tsv").write_text("Image\tLabel\na\tCytosol\n")
+    with pytest.raises(TruthError, match=r"several tables of locations \(other\.tsv, train\.csv\)"):
+        hpa.read_entries(tmp_path)
+
+
 def download(folder: Path, count: int) -> Path:
     for name in ("rawimages", "groundtruth"):
         (folder / name).mkdir(parents=True)
