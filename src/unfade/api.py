@@ -350,22 +350,24 @@ def synthesize(
     truth: str | Path | None = None,
     progress: Progress | None = None,
     stills: str | Path | None = None,
+    overwrite: bool = False,
 ) -> CellMovie | TranslocationMovie:
     """Write a synthetic movie with known truth as OME-TIFF; masks, lineage and ratios go to the folder `truth`.
 
     The settings say which kind: cells with a nuclear marker, or fields of cells whose nuclei fade in the reporter
-    (`TranslocationSettings`), with nuclei from the folder `stills` where one is given.
+    (`TranslocationSettings`), with nuclei from the folder `stills` where one is given. An earlier movie, and the truth
+    that is named, are replaced with `overwrite` alone.
 
     Raises
     ------
     UnfadeError
-        If the stills cannot be used or it cannot be written there.
+        If the settings or stills cannot be used or it cannot be written there.
     """
     from unfade.pipeline import synthesizing
     from unfade.synth import CellMovieSettings
 
     where, nuclei = (None if place is None else Path(place) for place in (truth, stills))
-    return synthesizing.synthesize(Path(out), settings or CellMovieSettings(), where, progress, nuclei)
+    return synthesizing.synthesize(Path(out), settings or CellMovieSettings(), where, progress, nuclei, overwrite)
 
 
 def doctor(
@@ -391,7 +393,7 @@ def doctor(
         raise SettingsError("Pictures of stills need a folder to go to; name one with out.")
     s = settings or doctoring.DoctorSettings()
     seen = None if movie is None else open_movie(movie)
-    found = doctoring.examine(s.chosen, seen, s.channel, s.predict, s.draws, progress)
+    found = doctoring.examine(s.chosen, seen, s.channel, s.predict, s.draws, progress, s.positions)
     files = [] if out is None else doctoring.write_diagnosis(Path(out), found)
     if out is not None and stills is not None:
         files += doctoring.write_examples(Path(out), doctoring.open_for_doctor(s.chosen, s.predict)[0], Path(stills))

@@ -24,6 +24,13 @@ def doctor(
         Path | None, typer.Option(help="Folder with images/ and masks/ for pictures of boundary bands and loss maps.")
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for figures and doctor.json.")] = None,
+    at: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="Y,X",
+            help="Output pixel, shares of height and width like 0.25,0.5; may be repeated (middle, edge and corner).",
+        ),
+    ] = None,
     draws: Annotated[int, typer.Option(min=1, help="Random inputs to average over.")] = 8,
     device: options.Device = None,
     as_json: options.AsJson = False,
@@ -34,6 +41,7 @@ def doctor(
 
     given: dict[str, Any] = {"system": system, "weights": weights, "channel": channel, "draws": draws}
     given |= {"device": device, "diameter": options.diameter_of(diameter)}
+    given["at"] = None if at is None else [_position(text) for text in at]
     settings = DoctorSettings.parse({name: value for name, value in given.items() if value is not None})
     with progress(quiet=as_json) as bars:
         found, files = api.doctor(settings, movie, stills=stills, out=out, progress=bars)
@@ -44,3 +52,22 @@ def doctor(
         results.print(escape(sentence), soft_wrap=True)
     for path in files:
         messages.print(f"Written: [cyan]{escape(str(path))}[/]", soft_wrap=True)
+
+
+def _position(text: str) -> tuple[float, float]:
+    """Shares of height and width.
+
+    Raises
+    ------
+    SettingsError
+        For anything else.
+    """
+    from unfade.errors import SettingsError
+
+    try:
+        y, x = (float(part) for part in text.split(","))
+    except ValueError:
+        y = x = -1.0
+    if not (0 <= y <= 1 and 0 <= x <= 1):
+        raise SettingsError(f"--at takes shares of height and width from 0 to 1, such as 0.25,0.5, not '{text}'.")
+    return y, x

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -45,25 +46,54 @@ def synthesize(
     ] = None,
     recovery: Annotated[str | None, typer.Option(help="Last frame before it comes back, or never (never).")] = None,
     seed: Annotated[int | None, typer.Option(help="Every draw follows from it (0).")] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an earlier movie, and the truth that is named.")
+    ] = False,
     as_json: options.AsJson = False,
 ) -> None:
     """Make a movie of cells with a reporter that leaves the nucleus, with exact truth."""
     from unfade import api
+    from unfade.errors import SettingsError
     from unfade.settings import read_toml
 
+    if cells is not None and kind == "translocation":
+        raise SettingsError("--cells counts those of --kind cells; give a translocation movie --coverage instead.")
+    if coverage is not None and kind == "cells":
+        raise SettingsError("--coverage is for --kind translocation; give a movie of cells --cells instead.")
     top = {"frames": frames, "height_px": height, "width_px": width, "seed": seed}
     growth = {"cells": cells, "coverage": coverage, "diameter_px": diameter, "division_rate": division_rate}
-    course = {"stimulus_frame": stimulus, "recovery_frame": recovery}
+    course = {
+        "stimulus_frame": _when("--stimulus", stimulus, kind),
+        "recovery_frame": _when("--recovery", recovery, kind),
+    }
     values = read_toml(settings) if settings is not None else {}
     values |= {name: value for name, value in top.items() if value is not None}
     chosen = _settings(kind, values, growth, course)
     with progress(quiet=as_json) as bars:
-        made = api.synthesize(movie, chosen, truth, bars, stills)
+        made = api.synthesize(movie, chosen, truth, bars, stills, overwrite)
     if as_json:
         facts = {"movie": str(movie), "shape": list(made.shape), "tracks": len(made.lineage.tracks())}
         say_json(facts if truth is None else {**facts, "truth": str(truth)})
     else:
         messages.print(f"Written: [cyan]{escape(str(movie))}[/]", soft_wrap=True)
+
+
+def _when(option: str, text: str | None, kind: str) -> float | str | None:
+    """A frame, `never`, or nothing; movies of cells take whole frames from 0 on alone."""
+    from unfade.errors import SettingsError
+
+    if text is None or text == "never":
+        return text
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if kind == "translocation" and math.isfinite(value):
+        return value
+    if kind == "translocation" or not (value >= 0 and value % 1 == 0):
+        frames = "the number of a frame" if kind == "translocation" else "the number of a frame, counted from 0,"
+        raise SettingsError(f"{option} takes {frames} or 'never', not '{text}'.")
+    return int(value)
 
 
 def _settings(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
@@ -33,10 +33,14 @@ from unfade.settings import Settings
 Progress = Callable[[str, int, int], None]
 
 POSITIONS = {"middle": (0.5, 0.5), "edge": (0.5, 0.0), "corner": (0.0, 0.0)}  # shares of height and width
-SIDE_PX = 256  # of the noise that the network sees
-HALF, MOST = 0.5, 0.95  # shares of the weight whose radii are told
+SIDE_PX, LARGEST_PX = 256, 512  # of the noise that the network sees, and the most it is widened to
+INNER = 0.25  # a window is wide enough when the outermost radius is within this share of its side
+NEAR, HALF, MOST = SHARES = (0.05, 0.5, 0.95)  # of the weight, whose radii are told
 PICTURE_DPI = 200
 BAND_PX, SIGMA_PX = 7, 1.0  # the band around boundaries, and the smoothing before Canny's edges
+
+
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class DoctorSettings(Settings):
@@ -47,12 +51,22 @@ class DoctorSettings(Settings):
     channel: str = Field("0", description="channel of the movie with the objects, by name or index")
     diameter: float | Literal["auto"] = Field("auto", description="median diameter of the objects, px; auto = measured")
     draws: int = Field(8, ge=1, description="random inputs to average over")
+    at: tuple[tuple[Share, Share], ...] = Field(
+        (), description="output pixels, shares of height and width; empty = edge and corner; the middle always is one"
+    )
     device: str = Field("auto", description="auto | cpu | cuda | mps")
 
     @property
     def chosen(self) -> SystemSettings:
         """The system and its weights."""
         return SystemSettings(name=self.system, weights=self.weights)
+
+    @property
+    def positions(self) -> dict[str, tuple[float, float]]:
+        """The output pixels by name, the middle first."""
+        if not self.at:
+            return POSITIONS
+        return {"middle": POSITIONS["middle"], **{f"y{y:g}-x{x:g}": (y, x) for y, x in self.at}}
 
     @property
     def predict(self) -> PredictSettings:
@@ -66,9 +80,15 @@ class Diagnosis:
 
     system: str
     weights: str | None  # None: a random start
-    fields: dict[str, list[Seen]]  # by position: of the input, then of the layers, the last layer first
+    fields: dict[str, list[Seen]]  # by position: of the input, then of the layers, from the first one on
     diameter: Diameter | None  # median of the movie's objects, px of the movie
     verdicts: tuple[str, ...]
+    window_px: int  # side of the noise that the network saw
+
+    @property
+    def near_px(self) -> float:
+        """Radius that holds 5 % of the weight of the middle pixel's field."""
+        return self.fields["middle"][0].radius_px(NEAR)
 
     @property
     def half_px(self) -> float:
@@ -77,28 +97,33 @@ class Diagnosis:
 
     @property
     def most_px(self) -> float:
-        """Radius beyond which 5 % of that weight lies."""
+        """Radius that holds 95 % of that weight."""
         return self.fields["middle"][0].radius_px(MOST)
+
+    @property
+    def capped(self) -> bool:
+        """Whether the window may end before the field does, so that radii are at least those told."""
+        return self.most_px > INNER * self.window_px
 
     def facts(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return {
             "system": self.system,
             "weights": self.weights,
-            "radius_half_px": self.half_px,
-            "radius_95_px": self.most_px,
-            "positions": {
-                name: {"half_px": f[0].radius_px(HALF), "95_px": f[0].radius_px(MOST)}
-                for name, f in self.fields.items()
-            },
-            "layers": [
-                {"layer": f.layer, "stride": f.stride, "half_px": f.radius_px(HALF), "95_px": f.radius_px(MOST)}
-                for f in self.fields["middle"][1:]
-            ],
+            "window_px": self.window_px,
+            "capped": self.capped,
+            **_radii(self.fields["middle"][0]),
+            "positions": {name: _radii(f[0]) for name, f in self.fields.items()},
+            "layers": [{"layer": f.layer, "stride": f.stride, **_radii(f)} for f in self.fields["middle"][1:]],
             "diameter_px": None if self.diameter is None else self.diameter.px,
             "zoom": None if self.diameter is None else self.diameter.zoom,
             "verdicts": list(self.verdicts),
         }
+
+
+def _radii(field: Seen) -> dict[str, float]:
+    """Radii that hold 5 %, 50 % and 95 % of a field's weight."""
+    return {f"radius_{100 * share:.0f}_px": field.radius_px(share) for share in SHARES}
 
 
 def examine(
@@ -108,10 +133,13 @@ def examine(
     predict: PredictSettings = PredictSettings(),
     draws: int = 8,
     progress: Progress | None = None,
+    positions: dict[str, tuple[float, float]] = POSITIONS,
 ) -> Diagnosis:
     """Effective receptive field of a system with its weights, judged against its own objects and a movie's.
 
-    `weights = "none"` takes a random start, which shows what the build alone allows.
+    `weights = "none"` takes a random start, which shows what the build alone allows. `positions` are the output pixels,
+    shares of height and width, and hold `middle`, which is judged. The window of noise is doubled once where its outer
+    half (all but the inner quarter of its area) holds more than 5 % of the middle pixel's weight.
 
     Raises
     ------
@@ -120,15 +148,18 @@ def examine(
     """
     engine, weights = open_for_doctor(settings, predict)
     view = engine.system.view
-    side = -(-SIDE_PX // view.stride) * view.stride
     told = None if progress is None else lambda done, total: progress("receptive field", done, total)
-    found = receptive_fields(
-        engine, tuple(POSITIONS.values()), min(side, 512 // view.stride * view.stride), draws, 0, told
-    )
-    fields = dict(zip(POSITIONS, found, strict=True))
+    side = -(-SIDE_PX // view.stride) * view.stride
+    while True:
+        found = receptive_fields(engine, tuple(positions.values()), side, draws, 0, told)
+        fields = dict(zip(positions, found, strict=True))
+        radii = [fields["middle"][0].radius_px(share) for share in SHARES]
+        if radii[-1] <= INNER * side or 2 * side > LARGEST_PX:
+            break
+        side *= 2
     diameter = None if movie is None else find_diameter(engine, movie, movie.channel(channel), predict)
-    half, most = (fields["middle"][0].radius_px(share) for share in (HALF, MOST))
-    return Diagnosis(settings.name, weights, fields, diameter, tuple(verdicts(half, most, view.diameter_px, diameter)))
+    sentences = verdicts(radii, view.diameter_px, diameter, side if radii[-1] > INNER * side else None)
+    return Diagnosis(settings.name, weights, fields, diameter, tuple(sentences), side)
 
 
 def open_for_doctor(settings: SystemSettings, predict: PredictSettings) -> tuple[Engine, str | None]:
@@ -143,18 +174,28 @@ def open_for_doctor(settings: SystemSettings, predict: PredictSettings) -> tuple
     return open_predictor(system, weights, exact), weights.name
 
 
-def verdicts(half: float, most: float, trained: tuple[float, float], diameter: Diameter | None) -> list[str]:
-    """Plain sentences: how far a pixel sees, and what that means for objects of these sizes."""
+def verdicts(
+    radii: Sequence[float], trained: tuple[float, float], diameter: Diameter | None, capped_px: int | None = None
+) -> list[str]:
+    """Plain sentences: how far a pixel sees, and what that means for objects of these sizes.
+
+    `radii` hold 5 %, 50 % and 95 % of the weight; `capped_px` is the window's side where it may have cut the field.
+    """
+    near, half, most = radii
     out = [
-        f"Half of what decides a pixel lies within {half:.0f} px of it and 95 % within {most:.0f} px, in the image as "
-        "the network gets it."
+        f"Of what decides a pixel, 5 % lies within {near:.0f} px of it, 50 % within {half:.0f} px and 95 % within "
+        f"{most:.0f} px, in the image as the network gets it."
     ]
+    if capped_px is not None:
+        out.append(f"That was seen in a window of {capped_px} px, which may cut it off: it sees at least so far.")
     if diameter is None:
         low, high = trained
         out.append(f"It was trained for objects of {low:.0f} to {high:.0f} px: of the largest, {_sees(high, most)}.")
         return out
     if diameter.px is None:
-        out.append("No object was found in the movie's middle frame, so there is nothing to compare with.")
+        out.append(
+            "No object was found in the frame of the movie that was looked at, so there is nothing to compare with."
+        )
         return out
     seen = diameter.px * diameter.zoom
     scale = "" if diameter.zoom == 1 else f", which the network gets as {seen:.0f} px"
@@ -192,7 +233,7 @@ def write_diagnosis(folder: Path, found: Diagnosis) -> list[Path]:
     for name, fields in found.fields.items():
         seen = fields[0]
         radii = np.arange(int(np.ceil(seen.radius_px(0.995))) + 2)
-        limits = {"half": seen.radius_px(HALF), "95 %": seen.radius_px(MOST)}
+        limits = {f"{100 * share:.0f} %": seen.radius_px(share) for share in SHARES}
         if found.diameter is not None and found.diameter.px is not None:
             limits["radius of the objects"] = found.diameter.px * found.diameter.zoom / 2
         figure = figures.reach(seen.weight, shares_within(seen, radii), limits, f"{found.system}, {name} pixel")

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from unfade.data import ctc
+from unfade.data.outputs import replacing
 from unfade.data.table import write_table
 from unfade.data.tiff_writer import write_frames, write_label_frames, write_ome_tiff
 from unfade.datasets.stills import read_stills
@@ -16,6 +17,7 @@ from unfade.settings import write_toml
 from unfade.synth import CellMovie, CellMovieSettings, NucleusShapes, TranslocationMovie, TranslocationSettings
 
 Progress = Callable[[str, int, int], None]
+RECIPE = "synth.toml"  # settings of the movie, beside its truth
 
 
 def synthesize(
@@ -24,41 +26,62 @@ def synthesize(
     truth: Path | None = None,
     progress: Progress | None = None,
     stills: Path | None = None,
+    overwrite: bool = False,
 ) -> CellMovie | TranslocationMovie:
     """Write a synthetic movie as OME-TIFF, and its truth to a folder where one is named.
 
     The folder is a training folder in the challenge's layout: `01` (frames of the first channel), `01_GT` (nuclei and
     lineage, `TRA` and `SEG`); beside them `cells` (label images of whole cells with the same ids), `objects.csv` (true
     areas, concentrations and ratios) and `synth.toml`. A translocation movie takes the shapes and textures of its
-    nuclei from the train part of `stills` (`images/` and `masks/`), or draws them.
+    nuclei from the train part of `stills` (`images/` and `masks/`), or draws them. With `overwrite` an earlier movie
+    is replaced, and its truth, which must be named.
 
     Raises
     ------
     OutputError
-        If the movie's name does not end in `.tif` or `.tiff`, the folder is taken, or something cannot be written.
+        If the movie's name does not end in `.tif` or `.tiff`, a place is taken, or something cannot be written.
     SettingsError
-        If stills are given for a movie that draws its own nuclei.
+        If stills are given for a movie that draws its own nuclei, or the nuclei are larger than the field.
     """
-    if out.suffix.lower() not in {".tif", ".tiff"}:
-        raise OutputError(f"A synthetic movie is an OME-TIFF; call it '{out.stem}.ome.tif' instead of '{out.name}'.")
-    if truth is not None and truth.exists() and (not truth.is_dir() or any(truth.iterdir())):
-        raise OutputError(f"{truth} is there already; choose another place for the truth or remove it.")
+    _require_free(out, truth, overwrite)
     made = compose(settings, stills)
 
     def say(done: int, total: int) -> None:
         if progress is not None:
             progress("synthesize", done, total)
 
-    write_ome_tiff(out, made.movie(), say)
-    if truth is not None:
-        nuclei = truth / "01_GT"
-        ctc.write(nuclei / "TRA", made.labels().frames(), made.lineage, role="truth")
-        write_label_frames(nuclei / "SEG", made.labels().frames(), "man_seg")
-        write_frames(truth / "01", made.movie().frames(0))
-        write_label_frames(truth / "cells", made.labels("cell").frames())
-        write_table(truth / "objects.csv", made.truth())
-        write_toml(truth / "synth.toml", settings.plain())
+    if truth is None:
+        write_ome_tiff(out, made.movie(), say)
+        return made
+    with replacing(truth) as part:
+        _write_truth(part, made)
+        write_ome_tiff(out, made.movie(), say)
     return made
+
+
+def _require_free(out: Path, truth: Path | None, overwrite: bool) -> None:
+    """Refuse places that hold something, unless it is an earlier movie and its truth that may be replaced."""
+    if out.suffix.lower() not in {".tif", ".tiff"}:
+        raise OutputError(f"A synthetic movie is an OME-TIFF; call it '{out.stem}.ome.tif' instead of '{out.name}'.")
+    if out.is_dir() or (out.exists() and not overwrite):
+        raise OutputError(f"{out} is there already; choose another name, remove it or give --overwrite.")
+    if truth is None or not truth.exists() or (truth.is_dir() and not any(truth.iterdir())):
+        return
+    if not (truth / RECIPE).is_file():
+        raise OutputError(f"{truth} is there already; choose another place for the truth or remove it.")
+    if not overwrite:
+        raise OutputError(f"{truth} is there already; choose another place, remove it or give --overwrite.")
+
+
+def _write_truth(truth: Path, made: CellMovie | TranslocationMovie) -> None:
+    """Masks, lineage, frames of the first channel, tables and settings of a movie."""
+    nuclei = truth / "01_GT"
+    ctc.write(nuclei / "TRA", made.labels().frames(), made.lineage, role="truth")
+    write_label_frames(nuclei / "SEG", made.labels().frames(), "man_seg")
+    write_frames(truth / "01", made.movie().frames(0))
+    write_label_frames(truth / "cells", made.labels("cell").frames())
+    write_table(truth / "objects.csv", made.truth())
+    write_toml(truth / RECIPE, made.settings.plain())
 
 
 def compose(
@@ -69,8 +92,14 @@ def compose(
     Raises
     ------
     SettingsError
-        If stills are given for a movie that draws its own nuclei.
+        If stills are given for a movie that draws its own nuclei, or the nuclei are larger than the field.
     """
+    nuclei = settings.nuclei if isinstance(settings, TranslocationSettings) else settings.growth
+    if nuclei.diameter_px > min(settings.height_px, settings.width_px):
+        raise SettingsError(
+            f"Nuclei of {nuclei.diameter_px:g} px do not fit a field of {settings.height_px} x {settings.width_px} px; "
+            "make the field larger (--height, --width) or the nuclei smaller (--diameter)."
+        )
     if isinstance(settings, TranslocationSettings):
         return TranslocationMovie(settings, None if stills is None else shapes_of(stills))
     if stills is not None:

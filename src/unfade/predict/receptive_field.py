@@ -56,7 +56,7 @@ def receptive_fields(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> list[list[Field]]:
-    """Fields of the output pixels at `positions` (shares of the height and width): the input's first, then the layers'.
+    """Fields of the output pixels at `positions` (shares of the height and width): the input's, then the layers' on.
 
     Inputs are frames of independent noise, evenly distributed over 0 to 1, as the network sees them; masks that it
     would be fed are noise too. The gradient is that of the first output map before its activation (a monotonic
@@ -86,7 +86,8 @@ def receptive_fields(
                 seen.grad = None
                 row, column = (min(int(p * size), size - 1) for p, size in zip((y, x), out.shape, strict=True))
                 out[row, column].backward(retain_graph=n + 1 < len(positions))  # type: ignore[no-untyped-call]
-                _add(sums[n], {"input": seen.grad, **dict(reversed(grown.items()))})
+                arrived: dict[str, Tensor] = {} if seen.grad is None else {"input": _size(seen.grad)}
+                _add(sums[n], {**arrived, **dict(reversed(grown.items()))})
         engine.network.zero_grad(set_to_none=True)
         if progress is not None:
             progress(draw + 1, draws)
@@ -107,19 +108,18 @@ def _field(name: str, at: tuple[float, float], side_px: int, total: Floats) -> F
     return Field(name, at, side_px / total.shape[0], total / total.sum())
 
 
-def _add(sums: dict[str, Floats], gradients: dict[str, Tensor | None]) -> None:
-    """Add the weights of one draw to those of the draws before."""
-    for name, gradient in gradients.items():
-        found = None if gradient is None else _weight(gradient)
-        if found is not None:
-            sums[name] = sums[name] + found if name in sums else found
+def _add(sums: dict[str, Floats], sizes: dict[str, Tensor]) -> None:
+    """Add the weights of one draw, of sum 1, to those of the draws before; what nothing arrived at is left out."""
+    for name, size in sizes.items():
+        found = size.cpu().numpy().astype(np.float64)
+        total = found.sum()
+        if total > 0:
+            sums[name] = sums.get(name, 0) + found / total
 
 
-def _weight(gradient: Tensor) -> Floats | None:
-    """Size of a gradient `(…, Y, X)` summed over all but its last axes, sum 1; None where nothing arrived."""
-    size = gradient.detach().float().abs().flatten(0, -3).sum(0).cpu().numpy().astype(np.float64)
-    total = size.sum()
-    return size / total if total > 0 else None
+def _size(gradient: Tensor) -> Tensor:
+    """Size of a gradient `(…, Y, X)` summed over all but its last axes."""
+    return gradient.detach().float().abs().flatten(0, -3).sum(0)
 
 
 def _planes(view: View) -> int:
@@ -155,13 +155,23 @@ def _finest(network: Any, seen: Tensor) -> Tensor:
 
 @contextmanager
 def _watched(network: nn.Module) -> Iterator[dict[str, Tensor]]:
-    """Gradients of the outputs of modules near the network's root that give maps, by name, last module first."""
+    """Sizes `(Y, X)` of gradients of the maps of modules near the network's root, by name, last module first.
+
+    Where a module is used more than once, as the encoder of two inputs is, its sizes are summed; maps of another size
+    have entries of their own.
+    """
     grown: dict[str, Tensor] = {}
+
+    def note(name: str, gradient: Tensor) -> None:
+        size = _size(gradient)
+        if name in grown and grown[name].shape != size.shape:
+            name = f"{name} ({size.shape[0]} x {size.shape[1]})"
+        grown[name] = grown[name] + size if name in grown else size
 
     def watch(name: str) -> Callable[[nn.Module, Any, Any], None]:
         def after(module: nn.Module, given: Any, out: Any) -> None:
             if isinstance(out, Tensor) and out.ndim == 4 and out.requires_grad and out.shape[-1] > 1:
-                out.register_hook(lambda gradient: grown.__setitem__(name, gradient))  # type: ignore[no-untyped-call]
+                out.register_hook(lambda gradient: note(name, gradient))  # type: ignore[no-untyped-call]
 
         return after
 

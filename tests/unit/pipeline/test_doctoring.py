@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,10 +31,49 @@ def test_the_build_is_examined_at_three_positions(found: doctoring.Diagnosis) ->
     assert 2 < found.half_px < found.most_px < 60
     assert found.diameter == Diameter(40.0, 0.8, "given")
     facts = found.facts()
-    assert facts["positions"]["middle"]["half_px"] == found.half_px
+    assert facts["positions"]["middle"]["radius_50_px"] == facts["radius_50_px"] == found.half_px
+    assert (facts["radius_5_px"], facts["radius_95_px"]) == (found.near_px, found.most_px)
+    assert found.near_px < found.half_px
+    assert (facts["window_px"], facts["capped"]) == (256, False)
+    layers = [row["layer"] for row in facts["layers"]]
+    assert layers[0].startswith("encoder.")
+    assert layers[-1] == "head"
     assert {row["stride"] for row in facts["layers"]} >= {1.0, 2.0, 4.0}
     wide = doctoring.examine(SMALL.changed(settings={"width": 8, "levels": 4}), draws=1)
     assert np.count_nonzero(wide.fields["middle"][0].weight) > 2 * np.count_nonzero(found.fields["middle"][0].weight)
+
+
+def test_the_window_is_widened_once_and_what_it_cuts_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    sides = []
+
+    def seen(reach: float) -> Any:
+        def fields(engine: Any, positions: Any, side: int, *_: Any) -> list[list[Field]]:
+            sides.append(side)
+            weight = np.zeros((side, side))
+            weight[side // 2, side // 2], weight[side // 2, int(side // 2 + min(reach, side / 2 - 1))] = 0.9, 0.1
+            return [[Field("input", (side / 2, side / 2), 1.0, weight)] for _ in positions]
+
+        return fields
+
+    for reach, widened, capped in ((60, [256], False), (100, [256, 512], False), (200, [256, 512], True)):
+        sides.clear()
+        monkeypatch.setattr(doctoring, "receptive_fields", seen(reach))
+        found = doctoring.examine(SMALL)
+        assert (sides, found.window_px, found.capped) == (widened, widened[-1], capped)
+        assert ("at least so far" in " ".join(found.verdicts)) == capped
+        assert found.most_px == reach
+
+
+def test_positions_can_be_chosen(tmp_path: Path) -> None:
+    settings = doctoring.DoctorSettings(at=((0.25, 0.75),))
+    assert settings.positions == {"middle": (0.5, 0.5), "y0.25-x0.75": (0.25, 0.75)}
+    assert doctoring.DoctorSettings().positions == doctoring.POSITIONS
+    found = doctoring.examine(SMALL, draws=1, positions=settings.positions)
+    assert found.fields["y0.25-x0.75"][0].at_px == (64, 192)
+    names = {path.name for path in doctoring.write_diagnosis(tmp_path, found)}
+    assert "receptive-field-y0.25-x0.75.svg" in names
+    with pytest.raises(SettingsError, match=r"'at\.0\.1'"):
+        doctoring.DoctorSettings.parse({"at": [[0.5, 1.5]]})
 
 
 def test_figures_and_facts_are_written(found: doctoring.Diagnosis, tmp_path: Path) -> None:
@@ -54,7 +94,8 @@ def test_figures_and_facts_are_written(found: doctoring.Diagnosis, tmp_path: Pat
     [(20.0, "sees the whole object"), (40.0, "does not see across"), (80.0, "does not see the rim")],
 )
 def test_the_verdict_follows_from_reach_and_diameter(diameter: float, words: str) -> None:
-    sentences = doctoring.verdicts(8.0, 25.0, (15.0, 32.0), Diameter(diameter, 1.0, "given"))
+    sentences = doctoring.verdicts((2.0, 8.0, 25.0), (15.0, 32.0), Diameter(diameter, 1.0, "given"))
+    assert "5 % lies within 2 px of it, 50 % within 8 px and 95 % within 25 px" in sentences[0]
     assert words in sentences[1]
     assert len(sentences) == (3 if diameter == 80 else 2)
     if diameter == 80:
@@ -62,8 +103,8 @@ def test_the_verdict_follows_from_reach_and_diameter(diameter: float, words: str
 
 
 def test_verdicts_without_a_movie_or_without_objects() -> None:
-    assert "trained for objects of 15 to 32 px" in doctoring.verdicts(8, 25, (15.0, 32.0), None)[1]
-    assert "No object was found" in doctoring.verdicts(8, 25, (15.0, 32.0), Diameter(None, 1.0, "none found"))[1]
+    assert "trained for objects of 15 to 32 px" in doctoring.verdicts((2, 8, 25), (15.0, 32.0), None)[1]
+    assert "No object was found" in doctoring.verdicts((2, 8, 25), (15.0, 32.0), Diameter(None, 1.0, "none found"))[1]
 
 
 def test_shares_within_radii() -> None:

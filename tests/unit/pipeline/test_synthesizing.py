@@ -85,6 +85,48 @@ def test_a_translocation_movie_takes_its_nuclei_from_stills(tmp_path: Path) -> N
     assert again == settings
 
 
+def test_an_earlier_movie_and_its_truth_are_replaced_only_when_asked(tmp_path: Path) -> None:
+    out, truth = tmp_path / "m.ome.tif", tmp_path / "truth"
+    first, small = tiny().settings, tiny().settings.changed(frames=1)
+    synthesize(out, first, truth)
+    before = out.read_bytes()
+    with pytest.raises(OutputError, match=r"m\.ome\.tif is there already; .*--overwrite"):
+        synthesize(out, small)
+    with pytest.raises(OutputError, match=r"truth is there already; .*--overwrite"):
+        synthesize(tmp_path / "n.ome.tif", small, truth)
+    assert out.read_bytes() == before
+    synthesize(out, small, truth, overwrite=True)
+    assert open_movie(out).shape[0] == 1
+    assert len(list((truth / "01").iterdir())) == 1
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["m.ome.tif", "truth"]
+
+
+def test_a_folder_that_is_no_truth_is_never_replaced(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").touch()
+    with pytest.raises(OutputError, match="choose another place for the truth"):
+        synthesize(tmp_path / "m.ome.tif", tiny().settings, tmp_path / "mine", overwrite=True)
+    (tmp_path / "d.tif").mkdir()
+    with pytest.raises(OutputError, match=r"d\.tif is there already"):
+        synthesize(tmp_path / "d.tif", tiny().settings, overwrite=True)
+    assert (tmp_path / "mine" / "notes.txt").exists()
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        CellMovieSettings.parse({"width_px": 16, "growth": {"diameter_px": 200}}),
+        TranslocationSettings.parse({"height_px": 16, "nuclei": {"diameter_px": 200}}),
+    ],
+)
+def test_nuclei_larger_than_the_field_are_refused(
+    settings: CellMovieSettings | TranslocationSettings, tmp_path: Path
+) -> None:
+    with pytest.raises(SettingsError, match="Nuclei of 200 px do not fit a field of"):
+        synthesize(tmp_path / "m.ome.tif", settings)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_stills_are_for_translocation_movies(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="Stills give the nuclei"):
         synthesize(tmp_path / "m.ome.tif", tiny().settings, stills=tmp_path)

@@ -55,6 +55,40 @@ def test_two_boxes_make_a_pyramid() -> None:
     assert fields[2].weight[8, 8] == 1
 
 
+def test_a_module_that_is_used_twice_is_summed_over_its_uses() -> None:
+    class Shared(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.encoder, self.head = ones(1, 1), nn.Conv2d(2, 1, 1, bias=False)
+            nn.init.ones_(self.head.weight)
+
+        def forward(self, image: Tensor) -> Tensor:
+            here, there = self.encoder(image), self.encoder(image.roll(3, dims=-1))
+            return torch.as_tensor(self.head(torch.cat([here, there.roll(2, dims=-2)], dim=1)))
+
+    (fields,) = receptive_fields(engine(Shared()), side_px=16, draws=1)
+    assert [f.layer for f in fields] == ["input", "encoder", "head"]
+    assert {tuple(at): fields[1].weight[tuple(at)] for at in np.argwhere(fields[1].weight)} == {
+        (8, 8): 0.5,
+        (6, 8): 0.5,
+    }
+    assert {(8, 8), (6, 5)} == {tuple(at) for at in np.argwhere(fields[0].weight)}
+
+
+def test_a_module_used_at_two_sizes_has_an_entry_for_each() -> None:
+    class Pyramid(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.shared = ones(1, 3)
+
+        def forward(self, image: Tensor) -> Tensor:
+            small = nn.functional.interpolate(self.shared(nn.functional.avg_pool2d(image, 2)), scale_factor=2)
+            return torch.as_tensor(self.shared(image) + small)
+
+    (fields,) = receptive_fields(engine(Pyramid()), side_px=16, draws=1)
+    assert {(f.layer.partition(" ")[0], f.stride) for f in fields[1:]} == {("shared", 1.0), ("shared", 2.0)}
+
+
 def test_radii_count_the_weight_around_the_pixel() -> None:
     weight = np.zeros((9, 9))
     weight[4, 4], weight[4, 6], weight[0, 4] = 0.5, 0.45, 0.05
