@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from scipy import ndimage
 
-from unfade.augment.spatial import Affine
+from unfade.augment.spatial import Affine, smoothed
 from unfade.ops.warp import sample_image, sample_labels
 from unfade.settings import Settings
 
@@ -56,9 +56,14 @@ def place(rng: np.random.Generator, affine: Affine, policy: Policy) -> torch.Ten
     return at
 
 
-def taken(image: Floats, labels: NDArray[np.int32], at: torch.Tensor) -> tuple[Floats, NDArray[np.int32]]:
-    """Crops of image `(C, Y, X)`, bilinear, and labels `(L, Y, X)`, nearest, at positions `(2, H, W)`."""
-    crop = sample_image(torch.from_numpy(np.ascontiguousarray(image)), at).numpy()
+def taken(
+    image: Floats, labels: NDArray[np.int32], at: torch.Tensor, zoom: float = 1.0
+) -> tuple[Floats, NDArray[np.int32]]:
+    """Crops of image `(C, Y, X)`, bilinear, and labels `(L, Y, X)`, nearest, at positions `(2, H, W)`.
+
+    The image is smoothed first where `zoom`, crop pixels per source pixel, shrinks it.
+    """
+    crop = sample_image(torch.from_numpy(np.ascontiguousarray(smoothed(image, zoom))), at).numpy()
     return np.asarray(crop, np.float32), sample_labels(torch.from_numpy(np.ascontiguousarray(labels)), at).numpy()
 
 

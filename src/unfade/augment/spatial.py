@@ -41,14 +41,20 @@ class Affine:
 
     def image(self, image: np.ndarray) -> np.ndarray:
         """The crop `(C, H, W)` of an image `(C, Y, X)`, smoothed first where it shrinks."""
-        if self.zoom < 0.8:
-            sigma = 0.45 * np.sqrt(1 / self.zoom**2 - 1)
-            image = ndimage.gaussian_filter(image, (0, sigma, sigma), mode="reflect")
+        image = smoothed(image, self.zoom)
         return sample_image(torch.from_numpy(np.ascontiguousarray(image)), self.positions()).numpy()
 
     def labels(self, labels: np.ndarray) -> np.ndarray:
         """The crop `(L, H, W)` of labels `(L, Y, X)`, nearest neighbour; both are mirrored at the source's edge."""
         return sample_labels(torch.from_numpy(np.ascontiguousarray(labels, np.int32)), self.positions()).numpy()
+
+
+def smoothed(image: np.ndarray, zoom: float) -> np.ndarray:
+    """An image `(C, Y, X)` without the detail that one of `zoom` times its size cannot hold; as it is above 0.8."""
+    if zoom >= 0.8:
+        return image
+    sigma = 0.45 * np.sqrt(1 / zoom**2 - 1)
+    return ndimage.gaussian_filter(image, (0, sigma, sigma), mode="reflect")
 
 
 def draw_affine(

@@ -129,7 +129,7 @@ def open_validation(settings: TrainingSettings, system: Any, held: Sequence[Stil
     if (settings.metric or system.metric) == "AP":
         return partial(score_stills, system, stills=held, device=how.device, precision=how.precision)
     fixed = how.changed(seed=how.seed + HELD_SEED, steps=HELD_BATCHES)
-    batches = open_sampler(settings.changed(train=fixed.plain()), system, held)
+    batches = open_sampler(settings.changed(train=fixed.plain()), system, held, varied=False)
 
     def validate(network: nn.Module) -> dict[str, float]:
         scores: dict[str, float] = system.measure(network, batches, how.device, how.precision)
@@ -138,10 +138,15 @@ def open_validation(settings: TrainingSettings, system: Any, held: Sequence[Stil
     return validate
 
 
-def open_sampler(settings: TrainingSettings, system: Any, stills: Sequence[Still]) -> Any:
-    """The batches of a training: the sampler that was asked for, or the system's own, with its settings."""
+def open_sampler(settings: TrainingSettings, system: Any, stills: Sequence[Still], varied: bool = True) -> Any:
+    """The batches of a training: the sampler that was asked for, or the system's own, with its settings.
+
+    Where they are not to be varied and the sampler's settings know a plain form of themselves (`held`), it is that.
+    """
     kind = load("samplers", settings.draw or system.sampler)
     chosen = kind.settings_type.parse(settings.sampler)
+    if not varied and hasattr(chosen, "held"):
+        chosen = chosen.held()
     return kind(stills, system, chosen, settings.train.seed, settings.train.steps)
 
 

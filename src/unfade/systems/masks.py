@@ -84,7 +84,8 @@ def paper_recipe(preset: str, epochs: int, batch: int) -> dict[str, Any]:
     count, epochs, batch = (FRAMES, 10, 32) if videos else (CROPS, epochs, batch)
     course = {"rate": 1e-4, "decay": 0.0, "schedule": "constant", "warmup": 0, "average": 0.0, "clip": 0.0}
     length = {"steps": ceil(epochs * count / batch), "check_every": ceil(count / batch)}
-    crops = {"crop_px": 128, "batch": batch, "native": 1.0, "empty": 0.0, "stretch": 0.0, "intensity": False}
+    plain = {"native": 1.0, "zoom": 0.0, "stretch": 0.0, "empty": 0.0, "intensity": False}
+    crops = {"crop_px": 128, "batch": batch, **plain}
     policy = {"policy": {"perspective": 0.5}} if videos else {}
     return {"draw": "estimates", "train": course | length, "sampler": crops | policy}
 

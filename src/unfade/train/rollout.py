@@ -8,13 +8,14 @@ rollout as prediction runs it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Self
 
 import numpy as np
 import torch
 from pydantic import Field
 from torch.utils.data import Dataset
 
-from unfade.augment.estimates import distort_objects
+from unfade.augment.estimates import DICE, distort_objects
 from unfade.augment.intensity import vary
 from unfade.augment.spatial import draw_affine
 from unfade.augment.temporal import draw_frames
@@ -23,12 +24,12 @@ from unfade.datasets.stills import Still
 from unfade.errors import SettingsError
 from unfade.ops.normalise import scaled_sequence
 from unfade.ops.relabel import of_kind
-from unfade.settings import Settings
+from unfade.train.estimates import ScaleSettings
 from unfade.train.sampler import Batch
 from unfade.train.sequences import Encoder
 
 
-class RolloutSettings(Settings):
+class RolloutSettings(ScaleSettings):
     """How sequences are drawn from movies."""
 
     crop_px: int = Field(128, ge=32, description="side of a crop, px; a multiple of the network's stride")
@@ -36,20 +37,25 @@ class RolloutSettings(Settings):
     frames: int = Field(4, ge=1, description="frames of a sequence")
     fastest: int = Field(2, ge=1, description="frames of the movie from one step to the next, at most")
     reverse: float = Field(0.3, ge=0, le=1, description="share of sequences in which time runs backwards")
-    zoom: float = Field(0.15, ge=0, description="spread of the logarithm of the zoom")
     varied: float = Field(0.5, ge=0, le=1, description="share of sequences whose intensities are varied")
-    dice: float = Field(0.80, gt=0, le=1, description="Dice of an estimate with the mask it is made from")
+    dice: float = Field(DICE, gt=0, le=1, description="Dice of an estimate with the mask it is made from")
     own: tuple[float, float] = Field((0.0, 1.0), description="share of later frames that see the own output, from, to")
     ramp: float = Field(0.5, gt=0, le=1, description="part of the training over which that share grows")
     unreliable: UnreliableSettings = Field(
         UnreliableSettings(dropped=0.15, wrong=0.1, eroded=0.2), description="how estimates are spoilt"
     )
 
+    def held(self) -> Self:
+        """The same without augmentation and spoiling, every frame but the first fed with the network's own output."""
+        plain = {"native": 1.0, "zoom": 0.0, "stretch": 0.0, "fastest": 1, "reverse": 0.0, "varied": 0.0}
+        return self.changed(**plain, dice=DICE, own=(1.0, 1.0), unreliable={"dropped": 0, "wrong": 0, "eroded": 0})
+
 
 class RolloutSampler(Dataset[Batch]):
     """Item i is batch i: inputs `image (B, L, 1, Y, X)`, `previous (B, L, 1, Y, X)`, `own (B, L)`, `reference`.
 
-    `reference (B, 1, 2, Y, X)` is the first frame of the movie, or a frame before the sequence, and its mask.
+    `reference (B, 1, 2, Y, X)` is a frame that is not among the L, the first of the movie or one before the sequence
+    where there is one, and an estimate of its mask.
     """
 
     settings_type = RolloutSettings
@@ -62,6 +68,7 @@ class RolloutSampler(Dataset[Batch]):
         self.system, self.settings, self.seed, self.steps = system, settings, seed, steps
         self.images = [scaled_sequence(movie.image[:, 0], system.view.normalise) for movie in movies]
         self.labels = [movie.labels for movie in movies]
+        self.diameters = [movie.only(system.view.kinds[-1]).diameter_px for movie in movies]
         weight = np.array([labels.size for labels in self.labels], float)
         self.weight = weight / weight.sum()
 
@@ -99,15 +106,28 @@ class RolloutSampler(Dataset[Batch]):
         frames = draw_frames(rng, len(labels), s.frames, s.fastest, s.reverse)
         step = int(frames[1] - frames[0]) if len(frames) > 1 else 1
         before = int(np.clip(frames[0] - step, 0, len(labels) - 1))
-        anchor = 0 if rng.random() < 0.5 else int(rng.integers(0, max(int(frames.min()), 1)))
-        seen = np.array([anchor, before, *frames])
-        affine = draw_affine(rng, labels.shape[1:], (s.crop_px, s.crop_px), float(np.exp(rng.normal(0, s.zoom))))
+        seen = np.array([_anchor(rng, frames, len(labels)), before, *frames])
+        zoom = s.draw_zoom(rng, self.diameters[n], self.system.view)
+        affine = draw_affine(rng, labels.shape[1:], (s.crop_px, s.crop_px), zoom, s.stretch)
         crop = affine.image(image[seen])
         if rng.random() < s.varied:
             crop = vary(rng, crop)
         truth = affine.labels(labels[seen])
         masks = [
-            spoil(rng, distort_objects(rng, of_kind(mask, "nucleus"), s.dice), s.unreliable) for mask in truth[1:-1]
+            spoil(rng, distort_objects(rng, of_kind(mask, "nucleus"), s.dice), s.unreliable) for mask in truth[:-1]
         ]
-        reference = np.stack([crop[0], spoil(rng, (of_kind(truth[0], "nucleus") > 0).astype(np.float32), s.unreliable)])
-        return crop[2:, None], truth[2:], np.stack(masks)[:, None], reference[None]
+        reference = np.stack([crop[0], masks[0]])
+        return crop[2:, None], truth[2:], np.stack(masks[1:])[:, None], reference[None]
+
+
+def _anchor(rng: np.random.Generator, frames: np.ndarray, count: int) -> int:
+    """Number of a reference frame: the first of the movie or one before `frames`, seen as time runs there.
+
+    Where nothing comes before, it is one between or after them; in a movie that is all in the sequence, its first.
+    """
+    every = np.arange(count) if frames[-1] >= frames[0] else np.arange(count)[::-1]
+    past = every[: int(np.flatnonzero(every == frames[0])[0])]
+    if len(past):
+        return int(past[0] if rng.random() < 0.5 else rng.choice(past))
+    others = np.setdiff1d(every, frames)
+    return int(rng.choice(others)) if len(others) else int(frames[0])

@@ -5,7 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from unfade.augment.estimates import dice_of, distort_objects, draw_distortion, draw_estimate
+from unfade.augment.estimates import (
+    Distortion,
+    dice_of,
+    distort_objects,
+    draw_distortion,
+    draw_estimate,
+    draw_estimates,
+    draw_objects,
+    moved_frame,
+)
 
 Y, X = np.mgrid[:96, :96]
 
@@ -79,10 +88,46 @@ def test_the_reference_is_twice_as_far() -> None:
 
 def test_frame_and_mask_of_a_reference_move_together() -> None:
     rng = np.random.default_rng(5)
-    mask = nucleus(rng)
-    drawn = draw_estimate(rng, mask)
-    seen, moved = drawn.image(mask[None])[0] > 0.5, drawn.mask(mask) > 0
-    assert dice_of(seen, moved) > 0.97
+    for labels in (nucleus(rng), field()):
+        seen, moved = draw_estimates(rng, labels, (labels > 0).astype(np.float32)[None])[1]
+        assert dice_of(seen > 0.5, moved) > 0.97
+        assert 0.3 < dice_of(moved, labels > 0) < 0.8
+
+
+def test_a_nucleus_at_the_edge_is_mirrored_in_frame_and_mask_alike() -> None:
+    mask = np.zeros((64, 64), np.float32)
+    mask[20:44, :14] = 1
+    turned = Distortion(0.0, 0.0, (0.4, 0.4), (32.0, 32.0))  # makes smaller: what lies outside comes in
+    seen, moved = moved_frame(mask[None], mask, turned.positions(mask.shape))
+    assert moved[32, 6] == 1
+    assert np.mean((seen > 0.5) != (moved > 0)) < 0.01
+
+
+def test_each_nucleus_of_a_reference_keeps_its_place() -> None:
+    rng, labels = np.random.default_rng(7), field()
+    far = draw_objects(rng, labels).stronger(2.0)
+    at = far.positions()
+    mask = moved_frame(np.zeros((1, 96, 96), np.float32), labels, at)[1]
+    assert len(far.distortions) == 25
+    for distortion in far.distortions:
+        y, x = (round(c) for c in distortion.centre)
+        assert np.abs(at[:, y, x] - (y, x)).max() < 2
+        assert mask[y, x] == 1
+
+
+def test_parts_of_a_label_that_do_not_touch_are_objects_of_their_own() -> None:
+    labels = np.zeros((96, 96), np.int32)
+    labels[10:30, 10:34] = labels[60:84, 64:80] = 5
+    found = draw_objects(np.random.default_rng(8), labels)
+    assert [tuple(np.round(d.centre)) for d in found.distortions] == [(20.0, 22.0), (72.0, 72.0)]
+
+
+def test_where_nothing_is_there_is_nothing_to_distort() -> None:
+    image = np.random.default_rng(0).random((1, 32, 32)).astype(np.float32)
+    previous, reference = draw_estimates(np.random.default_rng(9), np.zeros((32, 32), np.int32), image)
+    assert not previous.any()
+    assert not reference[1].any()
+    np.testing.assert_allclose(reference[0], image[0], atol=1e-5)
 
 
 def test_no_strength_leaves_the_mask_as_it_is() -> None:

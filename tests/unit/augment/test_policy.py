@@ -29,6 +29,15 @@ def test_labels_move_with_the_image_and_are_never_mixed(name: str) -> None:
     assert np.mean((image > 0.5) != (moved > 0)) < 0.02
 
 
+def test_what_shrinks_is_smoothed_first() -> None:
+    lines = np.zeros((1, 128, 128), np.float32)
+    lines[:, ::2] = 1  # as fine as can be
+    small = Affine(((2.0, 0.0), (0.0, 2.0)), (63.0, 63.0), (48, 48))
+    crop, _ = taken(lines, np.zeros((1, 128, 128), np.int32), small.positions(), small.zoom)
+    assert np.ptp(crop) < 0.35
+    assert np.array_equal(crop, small.image(lines))
+
+
 def test_elastic_displacements_have_the_spread_asked_for() -> None:
     rng = np.random.default_rng(2)
     policy = Policy(elastic=1.0, elastic_px=2.0, elastic_grain_px=6.0)

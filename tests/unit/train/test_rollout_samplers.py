@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 
 from unfade.augment.estimates import dice_of
 from unfade.datasets.stills import Still
@@ -12,7 +13,7 @@ from unfade.errors import SettingsError
 from unfade.systems.feedback import FeedbackSettings
 from unfade.systems.track_net import TrackNet
 from unfade.train.estimates import EstimateSampler, EstimateSettings
-from unfade.train.rollout import RolloutSampler, RolloutSettings
+from unfade.train.rollout import RolloutSampler, RolloutSettings, _anchor
 
 SYSTEM = TrackNet(FeedbackSettings(width=4))
 
@@ -32,7 +33,7 @@ def movie(count: int = 10) -> Still:
 
 
 def stills(**settings: object) -> EstimateSampler:
-    chosen = EstimateSettings.parse({"crop_px": 96, "batch": 3, "native": 1.0, **settings})
+    chosen = EstimateSettings.parse({"crop_px": 96, "batch": 3, "native": 1.0, "empty": 0.0, **settings})
     return EstimateSampler([still()], SYSTEM, chosen, seed=1, steps=10)
 
 
@@ -88,6 +89,93 @@ def test_spoilt_estimates_leave_image_and_truth_alone() -> None:
 
 def test_a_policy_reaches_the_crops() -> None:
     assert not torch.equal(stills()[3]["inputs"]["image"], stills(policy={"noise": 1.0})[3]["inputs"]["image"])
+
+
+def equal_sides(batch: dict[str, dict[str, torch.Tensor]]) -> list[tuple[float, float]]:
+    """Extent of the larger nucleus in each crop, when crops are not turned."""
+    out = []
+    for mask in batch["targets"]["maps"][:, 0, 0].numpy():
+        parts, _ = ndimage.label(mask)
+        boxes = [[s.stop - s.start for s in box] for box in ndimage.find_objects(parts)]
+        out.append(max(boxes, key=lambda sides: sides[0] * sides[1]))
+    return out
+
+
+def test_unscaled_crops_keep_every_size() -> None:
+    plain = stills(batch=8, zoom=0.0, stretch=0.0, turns=False, empty=0.0)
+    kept = {tuple(sides) for sides in equal_sides(plain[0])}
+    assert len(kept) == 1
+    assert np.abs(np.subtract(*kept, 25)).max() <= 1
+    for change in ({"zoom": 0.3}, {"stretch": 0.3}):
+        other = stills(**{"batch": 8, "zoom": 0.0, "stretch": 0.0, "turns": False, "empty": 0.0, **change})
+        assert len({tuple(sides) for sides in equal_sides(other[0])}) > 3, change
+
+
+def test_objects_are_zoomed_into_the_range_of_the_system() -> None:
+    small = TrackNet(FeedbackSettings(width=4, diameter_px=(8.0, 12.0)))
+    for kind, source, settings in (
+        (EstimateSampler, still(), EstimateSettings(crop_px=64, native=1.0, zoom=0, stretch=0, turns=False, empty=0)),
+        (RolloutSampler, movie(), RolloutSettings(crop_px=64, frames=2, zoom=0, stretch=0)),
+    ):
+        sampler = kind([source], small, settings, 1, 10)  # type: ignore
+        drawn = settings.draw_zoom(np.random.default_rng(0), sampler.diameters[0], small.view)
+        assert drawn == pytest.approx(12 / sampler.diameters[0])
+        assert settings.draw_zoom(np.random.default_rng(0), sampler.diameters[0], SYSTEM.view) == 1.0
+
+
+def test_empty_crops_are_noise_without_masks() -> None:
+    batch = stills(empty=1.0)[0]
+    assert not batch["targets"]["maps"].any()
+    assert not batch["inputs"]["previous"].any()
+    assert not batch["inputs"]["reference"][:, :, 1].any()
+    assert float(batch["inputs"]["image"].std()) > 0.01
+
+
+@pytest.mark.parametrize("name", ["elastic_px", "elastic_points", "textured"])
+def test_settings_that_would_do_nothing_are_refused(name: str) -> None:
+    with pytest.raises(SettingsError, match=f"'{name}' is not a known setting"):
+        stills(**{name: 2})
+
+
+def test_held_out_crops_are_the_same_whatever_is_trained_with() -> None:
+    spoilt = {"dropped": 0.3, "wrong": 0.3, "eroded": 0.3}
+    wild = EstimateSettings(
+        crop_px=96, batch=3, native=0.0, zoom=0.5, stretch=0.4, empty=0.5, intensity=True,
+        policy={"noise": 1.0, "elastic": 1.0, "contrast": 1.0}, unreliable=spoilt,
+    )  # fmt: skip
+    calm = EstimateSettings(crop_px=96, batch=3)
+    assert wild.held() == calm.held()
+    assert (wild.held().crop_px, wild.held().batch) == (96, 3)
+    moving = RolloutSettings(
+        frames=5, fastest=3, reverse=1.0, varied=1.0, dice=0.6, own=(0.1, 0.4), zoom=0.4, stretch=0.4, native=0.0,
+        unreliable=spoilt,
+    )  # fmt: skip
+    assert moving.held() == RolloutSettings(frames=5).held()
+    sampler = RolloutSampler([movie()], SYSTEM, moving.held(), 1, 100)
+    assert {sampler.share(step) for step in (0, 50, 99)} == {1.0}
+
+
+@pytest.mark.parametrize(
+    ("frames", "allowed"),
+    [([4, 5, 6], {0, 1, 2, 3}), ([6, 5, 4], {7, 8, 9}), ([0, 2, 4], {1, 3, 5, 6, 7, 8, 9}), ([9, 8], set(range(8)))],
+)
+def test_the_reference_is_an_earlier_frame_and_never_a_target(frames: list[int], allowed: set[int]) -> None:
+    rng = np.random.default_rng(0)
+    found = [_anchor(rng, np.array(frames), 10) for _ in range(200)]
+    assert set(found) == allowed
+    if frames[0] == 4:
+        assert 0.5 < np.mean([n == 0 for n in found]) < 0.75  # often the first frame of the movie
+    assert _anchor(rng, np.arange(3), 3) == 0
+
+
+def test_the_mask_of_a_reference_is_an_estimate() -> None:
+    sampler = movies(frames=2, unreliable={}, batch=8, zoom=0.0, stretch=0.0)
+    found = []
+    for step in range(4):
+        for frame, mask in sampler[step]["inputs"]["reference"][:, 0].numpy():
+            inside = frame > (frame.min() + frame.max()) / 2
+            found.append(dice_of(inside, mask))
+    assert np.mean(found) == pytest.approx(0.8, abs=0.05)
 
 
 def test_movies_have_an_estimate_for_every_frame() -> None:
