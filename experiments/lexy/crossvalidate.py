@@ -59,14 +59,22 @@ def run(row: Row, options: argparse.Namespace) -> None:
     videos = read_stills(folder)
     start = pretrained(row, options)
     seeds = (0, 1) if options.twice else (0,)
-    folds = [fold(row, options, folder, held, start, seed) for seed in seeds for held in videos]
-    means = np.array([[one[name][0] if name in one else np.nan for name in NAMES] for one in folds])
+    folds = {
+        f"{held.name}, seed {seed}": fold(row, options, folder, held, start, seed) for seed in seeds for held in videos
+    }
+    write_result(row, {**joined(folds), "small": options.small is not None, "twice": options.twice})
+
+
+def joined(folds: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Means and standard deviations over the folds' means, and every fold by its name."""
+    means = np.array([[one[name][0] if name in one else np.nan for name in NAMES] for one in folds.values()])
     figures = {
         name: [round(float(np.nanmean(column)), 4), round(float(np.nanstd(column)), 4)]
         for name, column in zip(NAMES, means.T, strict=True)
+        if np.isfinite(column).any()
     }
-    each = {f"{video.name}": one for video, one in zip(videos, folds, strict=False)}
-    write_result(row, {"videos": figures, "folds": each, "small": options.small is not None, "twice": options.twice})
+    empty = [sum(one["empty"][k] for one in folds.values()) for k in (0, 1)]
+    return {"videos": {**figures, "empty": empty}, "folds": folds}
 
 
 def fold(
@@ -74,7 +82,8 @@ def fold(
 ) -> dict[str, Any]:
     """Train without one video and score on it."""
     assert row.training is not None
-    settings = table.with_steps(row, row.training, [s for s in read_stills(folder) if s.name != held.name])
+    others = [s for s in read_stills(folder) if s.name != held.name]
+    settings = table.with_steps(row.training, row.about["epochs"] * table.frames_of(others))
     if options.small is not None:
         settings = table.small(settings, options.small)
     if options.encoder_weights is not None:

@@ -3,8 +3,9 @@
 usage: python experiments/lexy/decay.py DATA SYSTEM=WEIGHTS [SYSTEM=WEIGHTS ...]
 
 DATA is what `prepare_synthetic.py` makes; its held-out `sequences` come from stills that no training saw. WEIGHTS is a
-file, a training folder or a shipped name. Prints, for each pair, the mean Dice per frame, frame 2, the worst frame, the
-mean over the invisible frames 8 to 29, and the figures in the paper's form.
+file, a training folder or a shipped name. Sequences are shown to a system at the zoom that suits their true median
+diameter. Prints, for each pair, the mean Dice per frame, frame 2, the worst frame, the mean over the invisible frames 8
+to 29, and the figures in the paper's form.
 """
 
 from __future__ import annotations

@@ -8,21 +8,21 @@ from typing import Any
 import numpy as np
 import torch
 
-from unfade.augment.estimates import draw_estimate
+from unfade.augment.estimates import distort_objects, draw_estimates
 from unfade.datasets.stills import Still
-from unfade.ops.device import autocast
+from unfade.ops.relabel import of_kind
 from unfade.pipeline.segmenting import movie_ends, open_engine
 from unfade.pipeline.settings import PredictSettings
+from unfade.predict.diameter import zoom_for
+from unfade.predict.engine import Ends
 from unfade.predict.frames import FramePredictor
-from unfade.predict.rollout import RolloutPredictor
+from unfade.predict.rollout import Memory, RolloutPredictor
 from unfade.records import Movie
 from unfade.score.boundaries import hausdorff
 from unfade.score.pixels import confusion
-from unfade.train.estimates import EstimateSampler, EstimateSettings
 
 NAMES = ("sensitivity", "specificity", "Dice", "Hausdorff_px")
 HELD_SEED = 20_240_900
-CROPS = 128
 
 Figures = dict[str, list[float]]
 
@@ -34,40 +34,50 @@ def measures(found: np.ndarray, truth: np.ndarray) -> list[float]:
 
 
 def summary(rows: Sequence[Sequence[float]]) -> Figures:
-    """`{name: [mean, sd]}` over images; an image in which a figure is not defined is left out of it."""
+    """`{name: [mean, sd]}` over images; an image in which a figure is not defined is left out of it.
+
+    `empty` are two counts: images with nuclei in which nothing was found, which have no Hausdorff distance, and all.
+    """
     table = np.array(rows, float).reshape(-1, len(NAMES))
-    return {
+    figures = {
         name: [round(float(np.nanmean(column)), 4), round(float(np.nanstd(column)), 4)]
         for name, column in zip(NAMES, table.T, strict=True)
         if np.isfinite(column).any()
     }
+    empty = np.isnan(table[:, NAMES.index("Hausdorff_px")]) & (table[:, NAMES.index("sensitivity")] == 0)
+    return {**figures, "empty": [int(empty.sum()), len(table)]}
 
 
 def cell(figures: Figures | None) -> str:
-    """One row of a table: mean ± sd of every figure."""
+    """One row of a table: mean ± sd of every figure, and how many predictions were empty and have no distance."""
     if figures is None:
         return " | ".join("" for _ in NAMES)
-    return " | ".join("{:.4f} ± {:.4f}".format(*figures[n]) if n in figures else "not defined" for n in NAMES)
+    cells = ["{:.4f} ± {:.4f}".format(*figures[n]) if n in figures else "not defined" for n in NAMES]
+    empty, images = figures.get("empty", [0, 0])
+    return " | ".join(cells) + (f" ({empty} of {images} empty)" if empty else "")
 
 
-def on_stills(
-    system: Any, network: torch.nn.Module, stills: Sequence[Still], sampler: EstimateSettings, which: int = 0
-) -> Figures:
-    """Crops of held-out stills; previous masks and references are estimates, as in tables 1, 3 and 5.
+def on_stills(system: Any, network: torch.nn.Module, stills: Sequence[Still], which: int = 0) -> Figures:
+    """Every still once, as it is; previous masks and references are estimates, as in tables 1, 3 and 5.
 
-    `which` is the map that is scored: 0 the nucleus, 1 the cytosol.
+    `which` is the map that is scored: 0 the nucleus, 1 the cytosol. Every still has an estimate of its own seed, the
+    same for all networks.
     """
-    plain = sampler.changed(batch=8, policy={}, intensity=False, unreliable={})
-    batches = EstimateSampler(stills, system, plain, HELD_SEED, CROPS // 8)
     engine = open_engine(system, network, PredictSettings())
     rows = []
-    for n in range(len(batches)):
-        inputs = {k: v.to(engine.device) for k, v in batches[n]["inputs"].items()}
-        with torch.inference_mode(), autocast(engine.device):
-            maps = system.activate(system.forward(engine.network, inputs)[0])
-        found = maps[:, 0, which].float().cpu().numpy() > system.settings.splitting.threshold
-        truth = batches[n]["targets"]["maps"][:, 0, which].numpy() > 0.5
-        rows += [measures(a, b) for a, b in zip(found, truth, strict=True)]
+    for number, still in enumerate(stills):
+        nuclei = of_kind(still.labels, "nucleus")
+        truth = nuclei > 0 if which == 0 else (still.labels > 0) & (nuclei == 0)
+        movie, zoom, ends = shown(system, still)
+        for t in range(len(movie)):
+            frame = np.asarray(movie.frame(t), np.float32)
+            if isinstance(engine, RolloutPredictor):
+                rng = np.random.default_rng([HELD_SEED, number, t])
+                memory = estimated(engine, rng, nuclei[t], frame, zoom, ends)
+                maps = engine.step(frame, memory, zoom, ends)[0]
+            else:
+                maps = mapped(engine, movie, t, zoom, ends)
+            rows.append(measures(maps[which] > threshold_of(system), truth[t]))
     return summary(rows)
 
 
@@ -91,19 +101,44 @@ def on_sequences(system: Any, network: torch.nn.Module, movies: Sequence[Still])
 def rolled_out(system: Any, network: torch.nn.Module, still: Still, rng: np.random.Generator) -> Iterator[np.ndarray]:
     """The mask of every frame of a movie of one channel."""
     engine = open_engine(system, network, PredictSettings())
-    settings = system.settings
-    threshold = (settings.splitting if "splitting" in type(settings).model_fields else settings.grouping).threshold
-    movie = Movie.of(still.image)
-    how = system.view.normalise
-    ends = None if how == "frame" else list(movie_ends(movie, 0, how))
+    threshold = threshold_of(system)
+    movie, zoom, ends = shown(system, still)
     if isinstance(engine, RolloutPredictor):
-        first = still.labels[0] > 0
-        memory = engine.begun(draw_estimate(rng, first, 0.80).mask(first))
+        memory = engine.begun(distort_objects(rng, still.labels[0], 0.80), zoom)
         for frame in movie.frames():
-            maps, memory = engine.step(frame, memory, 1.0, ends)
+            maps, memory = engine.step(frame, memory, zoom, ends)
             yield maps[0] > threshold
         return
-    assert isinstance(engine, FramePredictor)
     for t in range(len(movie)):
-        seen = engine.context(movie, t, 0)
-        yield engine.maps(seen, 1.0, None if ends is None else ends * len(seen))[0] > threshold
+        yield mapped(engine, movie, t, zoom, ends)[0] > threshold
+
+
+def shown(system: Any, still: Still) -> tuple[Movie, float, Ends | None]:
+    """The movie, the zoom at which the system sees its true median diameter, and its intensities of 0 and 1."""
+    movie, how = Movie.of(still.image), system.view.normalise
+    diameter = still.only("nucleus").diameter_px
+    zoom = zoom_for(diameter, system.view) if np.isfinite(diameter) else 1.0
+    return movie, zoom, None if how == "frame" else list(movie_ends(movie, 0, how))
+
+
+def mapped(engine: Any, movie: Movie, t: int, zoom: float, ends: Ends | None) -> np.ndarray:
+    """Maps `(K, Y, X)` of a frame by an engine that feeds nothing back."""
+    assert isinstance(engine, FramePredictor)
+    seen = engine.context(movie, t, 0)
+    return engine.maps(seen, zoom, None if ends is None else list(ends) * len(seen))
+
+
+def estimated(
+    engine: RolloutPredictor, rng: np.random.Generator, nuclei: np.ndarray, frame: np.ndarray, zoom: float, ends: Any
+) -> Memory:
+    """A memory with estimates of the previous mask and of a reference, of nuclei `(Y, X)` and their frame."""
+    previous, reference = draw_estimates(rng, nuclei, frame)
+    seen, mask = engine.seen(reference[:-1], zoom, ends), engine.begun(reference[-1], zoom).previous
+    assert mask is not None
+    return Memory(engine.begun(previous, zoom).previous, torch.cat([seen, mask], dim=1))
+
+
+def threshold_of(system: Any) -> float:
+    """Probability from which a pixel is nucleus."""
+    settings = system.settings
+    return float((settings.splitting if "splitting" in type(settings).model_fields else settings.grouping).threshold)

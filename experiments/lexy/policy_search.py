@@ -4,7 +4,8 @@ usage: python experiments/lexy/policy_search.py DATA TRAININGS [--policies 8] [-
 
 A plain stand-in for AutoAugment, which paper lexy names (section 4): `augment.policy.draw_policy` draws combinations of
 elastic deformation, perspective, sharpness, blur, noise, brightness and contrast; the first one is none at all. The
-network is the row `lexy-unet-plain-dice`, narrow. Writes `results/policy-search.json`.
+network is the row `lexy-unet-plain-dice`, narrow, and all are validated on the same plain crops. Writes
+`results/policy-search.json`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ from rows import HERE, Row, read_row, write_result
 
 from unfade import api
 from unfade.augment.policy import Policy, draw_policy
-from unfade.datasets.stills import read_stills
 
 
 def main() -> None:
@@ -34,9 +34,7 @@ def main() -> None:
     row = read_row(HERE / "lexy-unet-plain-dice.toml")
     assert row.training is not None
     rng = np.random.default_rng(options.seed)
-    settings = table.small(
-        table.with_steps(row, row.training, read_stills(options.data / "stills", ("train",))), options.minutes
-    )
+    settings = table.small(table.with_steps(row.training, table.frames_seen(row, options.data)), options.minutes)
     tried: list[dict[str, Any]] = []
     for number in range(options.policies):
         policy = Policy() if number == 0 else draw_policy(rng)

@@ -12,8 +12,11 @@ from types import ModuleType
 import numpy as np
 import pytest
 import tifffile
+import torch
 
+from unfade.datasets.stills import Still
 from unfade.pipeline.locking import locked
+from unfade.registry import load
 from unfade.settings import read_toml
 
 from .conftest import Command
@@ -133,6 +136,10 @@ def test_figures_are_mean_and_spread_over_images(scripts: None) -> None:
     figures = evaluate.summary(rows)
     assert figures["sensitivity"] == [0.5, round(float(np.std([1, 0.5, 0])), 4)]
     assert figures["Hausdorff_px"] == [1.0, 1.0]  # an empty mask has no finite distance
+    assert figures["empty"] == [1, 3]
+    assert evaluate.cell(figures).endswith("1.0000 ± 1.0000 (1 of 3 empty)")
+    assert evaluate.summary(rows[:2])["empty"] == [0, 2]
+    assert evaluate.summary([evaluate.measures(truth, nothing)])["empty"] == [0, 1]  # found where nothing is
     assert evaluate.cell(figures).startswith("0.5000 ± 0.4082 | 1.0000 ± 0.0000 | ")
 
 
@@ -150,9 +157,79 @@ def test_a_video_left_out_is_in_no_fold(scripts: None, folder: Path, tmp_path: P
 def test_epochs_become_steps(scripts: None) -> None:
     rows, table = script("rows"), script("table")
     row = rows.read_row(SCRIPTS / "siam-net-vgg16-bce.toml")
-    still = table.Still("x", np.zeros((1, 1, 8, 8)), np.zeros((1, 8, 8), np.int32), "train")
-    settings = table.with_steps(row, row.training, [still] * 96)
+    still = Still("x", np.zeros((1, 1, 8, 8)), np.zeros((1, 8, 8), np.int32), "train")
+    assert table.frames_of([still] * 96) == 96
+    settings = table.with_steps(row.training, 50 * 96)
     assert settings.train.steps == 50 * 96 / 32
     assert (settings.train.rate, settings.train.decay, settings.encoder_weights) == (1e-4, 0.0, "imagenet")
     small = table.small(settings, 3.0)
+    assert settings.train.check_every == settings.train.steps // 50
     assert (small.settings["width"], small.train.minutes, small.encoder_weights) == (16, 3.0, "none")
+
+
+def test_rows_beyond_the_paper_see_as_many_frames_as_their_baseline(scripts: None, folder: Path) -> None:
+    rows, table = script("rows"), script("table")
+    data = folder.parent / "parts"
+    for name in ("stills", "sequences"):
+        (data / name).parent.mkdir(exist_ok=True)
+        (data / name).symlink_to(folder)
+    for row in rows.rows_of("next"):
+        other = rows.read_row(SCRIPTS / f"{row.about['baseline']}.toml")
+        assert table.frames_seen(row, data) == table.frames_seen(other, data) > 0
+        steps = table.with_steps(row.training, 4800).train.steps
+        assert steps * table.frames_a_step(row.training) == 4800, row.name
+        small = table.small(row.training, 1.0)
+        assert table.frames_a_step(small) == 12
+        scaled = row.training.sampler["zoom"], row.training.sampler["stretch"]
+        assert scaled == ((0.15, 0.0) if row.name == "next-scaling" else (0.0, 0.0))
+
+
+def test_rows_are_kept_by_their_validation(scripts: None) -> None:
+    rows, table = script("rows"), script("table")
+    assert [table.verdict(pair) for pair in ((0.8, 0.7), (0.7, 0.8), (0.7, "not run"))] == ["kept", "dropped", ""]
+    kinds = {row.name: table.judged_on(row) for row in rows.rows_of("next")}
+    assert (kinds["next-elastic"], kinds["next-rollout-track-net"]) == ("stills", "rollouts")
+
+
+def test_folds_of_both_seeds_are_kept(scripts: None) -> None:
+    one = {"Dice": [0.5, 0.1], "empty": [1, 4]}
+    found = script("crossvalidate").joined({"a, seed 0": one, "a, seed 1": {**one, "Dice": [0.7, 0.1]}})
+    assert list(found["folds"]) == ["a, seed 0", "a, seed 1"]
+    assert found["videos"]["Dice"] == [0.6, 0.1]
+    assert found["videos"]["empty"] == [2, 8]
+
+
+@pytest.mark.parametrize("name", ["lexy-unet", "siam-net"])
+def test_stills_are_scored_once_as_they_are_at_the_zoom_of_the_system(
+    scripts: None, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evaluate = script("evaluate")
+    kind = load("systems", name)
+    system = kind(kind.settings_type.parse({"width": 4, "diameter_px": (8.0, 10.0)}))
+    torch.manual_seed(0)
+    network = system.network().eval()
+    seen: list[dict[str, torch.Tensor]] = []
+
+    def forward(
+        _: object, inputs: dict[str, torch.Tensor], state: object = None
+    ) -> tuple[dict[str, torch.Tensor], None]:
+        seen.append(inputs)
+        return {"maps": inputs["image"] * 8 - 4}, None
+
+    monkeypatch.setattr(kind, "forward", lambda self, *args: forward(*args))
+    labels = np.zeros((1, 64, 64), np.int32)
+    labels[0, 8:28, 4:24], labels[0, 36:56, 34:54] = 1, 2
+    still = Still("a", (labels > 0)[:, None] * 100.0, labels, "test")
+    found = [evaluate.on_stills(system, network, [still, still]) for _ in range(2)]
+    assert found[0] == found[1]
+    assert found[0]["empty"] == [0, 2]
+    assert found[0]["Dice"][0] > 0.9
+    zoom = 10 / still.diameter_px
+    assert seen[0]["image"].shape[-1] == pytest.approx(64 * zoom, abs=16)
+    rolled = evaluate.on_sequences(system, network, [still])
+    assert seen[-1]["image"].shape == seen[0]["image"].shape
+    assert rolled["figures"]["Dice"][0] == found[0]["Dice"][0]
+    if name == "siam-net":
+        assert 0 < float(seen[0]["previous"].mean()) < 0.5
+        assert not torch.equal(seen[0]["previous"], seen[1]["previous"])
+        assert not torch.equal(seen[0]["reference"][:, 0, :1], seen[0]["image"][:, 0])
