@@ -52,7 +52,9 @@ def overfit(network: str, encoder: str, width: int, steps: int, target: float) -
     kind = load("systems", network)
     settings = {"encoder": encoder, "width": width, "loss": "combined", "batch_norm": encoder != "resnet34"}
     system = kind(kind.settings_type.parse(settings))
-    batch = EstimateSampler([crops()], system, EstimateSettings(crop_px=SIDE, batch=CROPS, native=1.0), 0, 1)[0]
+    batch = EstimateSampler(
+        [crops()], system, EstimateSettings(crop_px=SIDE, batch=CROPS, native=1.0, empty=0.0), 0, 1
+    )[0]
     torch.manual_seed(0)
     device = pick_device()
     net = system.network().to(device).to(memory_format=torch.channels_last).train()
