@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from unfade.records import Calibration, Kind, LabelImage, Labels, Lineage, Movie, Table
+from unfade.synth.kept import Kept
 from unfade.synth.optics import camera_at, expose, record
 from unfade.synth.painting import Painted, paint
 from unfade.synth.population import Population, populate
@@ -36,7 +37,7 @@ class CellMovie:
     def __init__(self, settings: CellMovieSettings | None = None) -> None:
         self.settings = settings or CellMovieSettings()
         frame_bytes = 16 * self.settings.height_px * self.settings.width_px
-        self._painted = lru_cache(maxsize=max(2, _KEPT_BYTES // frame_bytes))(self._paint)
+        self._kept: Kept[Painted] = Kept(max(2, _KEPT_BYTES // frame_bytes))
 
     def __len__(self) -> int:
         return self.settings.frames
@@ -104,6 +105,9 @@ class CellMovie:
         table = pd.concat(rows, ignore_index=True)
         units = {"y_px": "px", "x_px": "px", "nucleus_px": "px²", "cytoplasm_px": "px²"}
         return Table(table[["frame", *table.columns.drop("frame")]], units)
+
+    def _painted(self, t: int) -> Painted:
+        return self._kept.get(t, self._paint)
 
     def _paint(self, t: int) -> Painted:
         settings = self.settings

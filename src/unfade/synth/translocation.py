@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from unfade.records import Calibration, Kind, LabelImage, Labels, Lineage, Movie, Table
 from unfade.synth.deformation import Paths, paths
 from unfade.synth.fading import TranslocationSettings
+from unfade.synth.kept import Kept
 from unfade.synth.optics import camera_at, expose_canvas, record
 from unfade.synth.scene import Cast, Scene, cast, paint
 from unfade.synth.shapes import NucleusShapes
@@ -58,7 +59,7 @@ class TranslocationMovie:
         camera = self.settings.camera
         blurred = camera.blur_px + 3 * camera.refocus_px
         self.margin_px = int(np.ceil(4 * blurred)) + 8  # light from beyond the field
-        self._painted = lru_cache(maxsize=_KEPT)(self._paint)
+        self._kept: Kept[Scene] = Kept(_KEPT)
 
     def __len__(self) -> int:
         return self.settings.frames
@@ -138,6 +139,9 @@ class TranslocationMovie:
         """What each cell looks like and how it answers."""
         rng = np.random.default_rng([self.settings.seed, 1])
         return cast(self.settings, self.paths, self.shapes, rng)
+
+    def _painted(self, t: int) -> Scene:
+        return self._kept.get(t, self._paint)
 
     def _paint(self, t: int) -> Scene:
         scene = paint(self.settings, self.paths, self.cells, t, self.margin_px)
