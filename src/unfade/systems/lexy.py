@@ -18,7 +18,6 @@ from pydantic import Field
 from torch import nn
 
 from unfade.models.unet import slim_unet
-from unfade.models.window import window_unet
 from unfade.records import View
 from unfade.settings import Settings
 from unfade.systems.base import Maps
@@ -35,9 +34,6 @@ class LexySettings(VoteSettings):
     width: int = Field(32, ge=8, le=256, description="channels of the first stage")
     levels: int = Field(4, ge=2, le=6, description="stages; the network shrinks the image 2^levels times")
     blocks: int = Field(1, ge=1, le=4, description="residual blocks per stage")
-    memory: int = Field(
-        0, ge=0, le=256, description="channels each frame is seen with by itself; 0 = frames only together"
-    )
     diameter_px: tuple[float, float] = Field((22.0, 26.0), description="median diameters trained for, from and to, px")
 
 
@@ -51,7 +47,7 @@ class Lexy(VoteSystem):
         "online": {"online": True},
         "frame": {"offsets": (0,)},
     }
-    of_network: ClassVar[frozenset[str]] = frozenset({"offsets", "width", "levels", "blocks", "memory"})
+    of_network: ClassVar[frozenset[str]] = frozenset({"offsets", "width", "levels", "blocks"})
     sampler: ClassVar[str] = "windows"
     settings: LexySettings
 
@@ -70,8 +66,6 @@ class Lexy(VoteSystem):
     def network(self) -> nn.Module:
         """A fresh network with a random start."""
         s = self.settings
-        if s.memory:
-            return window_unet(len(s.offsets), 5, s.width, s.levels, s.blocks, s.memory)
         return slim_unet(len(s.offsets), 5, s.width, s.levels, s.blocks)
 
     def forward(self, network: nn.Module, inputs: Maps, state: Any = None) -> tuple[Maps, Any]:

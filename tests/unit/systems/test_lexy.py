@@ -20,13 +20,6 @@ class TestWindow(SystemExam):
         return Lexy(LexySettings(width=8, offsets=(-1, 0, 1)))
 
 
-class TestMemory(SystemExam):
-    learning_rate = 3e-3
-
-    def system(self) -> System:
-        return Lexy(LexySettings(width=8, offsets=(-1, 0, 1), memory=4))
-
-
 class TestOnline(SystemExam):
     learning_rate = 3e-3
 
