@@ -1,7 +1,7 @@
 """The last few painted frames of a movie.
 
-`functools.lru_cache` of a bound method would tie a movie to itself: it would stay in memory, pictures and all, until the
-garbage collector happens to look, and a training that draws thousands of movies would fill the machine.
+`functools.lru_cache` of a bound method would tie a movie to itself: it would stay in memory, pictures and all, until
+the garbage collector happens to look, and a training that draws thousands of movies would fill the machine.
 """
 
 from __future__ import annotations
