@@ -1,11 +1,12 @@
-"""Only the stills of small nuclei, as a training folder: is it the network's size that limits their outlines?
+r"""Only the stills of small nuclei, as a training folder: is it the network's size that limits their outlines?
 
 usage: python experiments/nuclei-unet/small_nuclei.py STILLS FOLDER [--below 14]
 
 FOLDER gets the stills of STILLS whose median nucleus is under `--below` pixels wide, in the parts that they have there.
 A network that learns nothing else spends all it can hold on them:
 
-unfade train --system nuclei-unet --data FOLDER --weights nuclei-unet-dsb2018 -o RUN --minutes 25
+unfade train --system nuclei-unet --data FOLDER --weights nuclei-unet-dsb2018 -o RUN --minutes 25 --steps 100000 \
+    --rate 0.0006 --check-every 500 --workers 0
 python benchmarks/stills.py STILLS --part val --checks sizes --weights RUN/best.safetensors
 """
 
