@@ -1,16 +1,18 @@
 """Does a temporal model keep nuclei that have become invisible? Dice per frame on synthetic sequences.
 
-usage: python benchmarks/fading.py STILLS SYSTEM[=WEIGHTS] … [--motion paper|slow|fast] [--part test]
-       [--sequences 16] [--frames 24] [--seed 0] [--repair [SETTING=VALUE …]]
+usage: python benchmarks/fading.py STILLS SYSTEM[=WEIGHTS] … [--motion whole|paper|slow|fast] [--part test]
+       [--sequences 16] [--frames 24] [--seed 0] [--follow whole] [--repair [SETTING=VALUE …]]
 
 The nuclei, taken from the held-out part of STILLS, are bright up to frame 7 and exactly as bright as their cytoplasm
 from frame 8 to the end. Prints the foreground Dice of every system in frame 2, in each frame, in its worst frame and
 over the invisible frames, as means over the sequences; beside them that of the truth of frame 7 left where it was, and
 with `--repair` that after repair, whose settings are those it comes with but for the named ones.
 
-Motions: `paper` turns, stretches and shears cells without end, which stay in place (paper lexy, 2.1.2); `slow` adds
-steps as on a real reporter movie (0.035 diameters per frame that add up to 0.12 in twelve) with a third of that
-deformation; `fast` is whatever the generator draws, up to half a cell in the invisible stretch.
+Motions: `whole` turns, stretches and shears a held-out still as one, with drawn cells around its nuclei, in a field
+that lies anywhere in it (paper lexy, 2.1.2); `paper` does so with every cell by itself, which stay in place; `slow`
+adds steps as on a real reporter movie (0.035 diameters per frame that add up to 0.12 in twelve) with a third of that
+deformation; `fast` is whatever the generator draws, up to half a cell in the invisible stretch. Nuclei that come into
+the field after frame 7 do not count.
 """
 
 from __future__ import annotations
@@ -22,17 +24,19 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from repair import Case, repaired, segmented
+from repair import repaired, segmented
 
 from unfade.datasets.stills import read_stills
 from unfade.pipeline.settings import SystemSettings
 from unfade.records import Labels, Movie
+from unfade.registry import load
 from unfade.repair import RepairSettings
 from unfade.score.pixels import confusion
-from unfade.synth import NucleusShapes, TranslocationMovie, draw_settings
+from unfade.synth import NucleusShapes, StillMovie, StillSettings, TranslocationMovie, draw_settings
 from unfade.synth.fading import Deformation, TimeCourse
 
 DIAMETER_PX = 24.0
+DIAMETERS_PX = (14.0, 46.0)  # of the stills that `whole` takes
 LAST_SEEN = 7
 
 
@@ -40,42 +44,52 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("stills", type=Path)
     parser.add_argument("systems", nargs="+")
-    parser.add_argument("--motion", choices=("paper", "slow", "fast"), default="paper")
+    parser.add_argument("--motion", choices=("whole", "paper", "slow", "fast"), default="paper")
     parser.add_argument("--part", default="test")
     parser.add_argument("--sequences", type=int, default=16)
     parser.add_argument("--frames", type=int, default=24)
     parser.add_argument("--size", type=int, default=192)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--follow", choices=("whole", "ilk", "tvl1"), help="for systems that are fed their own masks")
     parser.add_argument("--repair", nargs="*", metavar="SETTING=VALUE")
     options = parser.parse_args()
     movies = sequences(options)
-    kept = [[confusion(truth[LAST_SEEN] > 0, now > 0).dice() for now in truth] for _, truth in movies]
+    kept = [dice([truth[LAST_SEEN]] * len(truth), truth) for _, truth, _ in movies]
     out: dict[str, object] = {"motion": options.motion, "frame 7 kept": summary(np.array(kept))}
     for name in options.systems:
         system, _, weights = name.partition("=")
         how = SystemSettings(name=system, weights=weights or None)
-        cases = [segmented("fading", movie, Labels.of(truth), DIAMETER_PX, how) for movie, truth in movies]
-        out[name] = summary(np.array([dice(case.material.labels.frames(), case) for case in cases]))
+        own = {"follow": options.follow} if options.follow and load("systems", system).sampler == "estimates" else {}
+        cases = [segmented("fading", movie, Labels.of(truth), d, how, own) for movie, truth, d in movies]
+        out[name] = summary(np.array([dice(case.material.labels.frames(), case.truth.frames()) for case in cases]))
         if options.repair is not None:
             named = dict(part.split("=", 1) for part in options.repair)
-            settings = RepairSettings.parse({"diameter_px": DIAMETER_PX} | named)
-            with TemporaryDirectory() as place:
-                after = [dice((f.labels for f in repaired(case, settings, Path(place))[0]), case) for case in cases]
+            after = []
+            for case, (_, _, diameter) in zip(cases, movies, strict=True):
+                settings = RepairSettings.parse({"diameter_px": diameter} | named)
+                with TemporaryDirectory() as place:
+                    after.append(
+                        dice((f.labels for f in repaired(case, settings, Path(place))[0]), case.truth.frames())
+                    )
             out[f"{name}, repaired"] = summary(np.array(after))
     print(json.dumps(out, indent=2))
 
 
-def sequences(options: argparse.Namespace) -> list[tuple[Movie, np.ndarray]]:
-    """Movies of the reporter and their nuclei `(T, Y, X)`."""
+def sequences(options: argparse.Namespace) -> list[tuple[Movie, np.ndarray, float]]:
+    """Movies of the reporter, their nuclei `(T, Y, X)` and the median diameter of these in px."""
     stills = read_stills(options.stills, (options.part,))
     shapes = NucleusShapes.from_stills([s.image[0, 0] for s in stills], [s.labels[0] for s in stills], most=500)
     course = TimeCourse(
         ratio_before=2.0, ratio_after=1.0, after_spread=0.0, stimulus_frame=float(LAST_SEEN), export_frames=0.0
     )
     out = []
+    suited = [s for s in stills if DIAMETERS_PX[0] <= s.diameter_px <= DIAMETERS_PX[1]]
     for n in range(options.sequences):
         rng = np.random.default_rng((options.seed, n))
-        drawn = draw_settings(rng, options.frames, options.size, (DIAMETER_PX, DIAMETER_PX))
+        still = suited[n * len(suited) // options.sequences]
+        diameter = still.diameter_px if options.motion == "whole" else DIAMETER_PX
+        size = round(options.size * diameter / DIAMETER_PX)
+        drawn = draw_settings(rng, options.frames, size, (diameter, diameter))
         nuclei = drawn.nuclei.changed(residue=0.0, division_rate=0.0)
         parts = {
             "course": course,
@@ -83,8 +97,14 @@ def sequences(options: argparse.Namespace) -> list[tuple[Movie, np.ndarray]]:
             "bodies": drawn.bodies.changed(silent=0.0),  # a cell that was never seen cannot be lost
             "deformation": motion(options.motion, drawn.deformation),
         }
-        made = TranslocationMovie(drawn.changed(**{k: v.plain() for k, v in parts.items()}), shapes).frames()
-        out.append((Movie.of(made.image), made.nuclei))
+        settings = drawn.changed(**{k: v.plain() for k, v in parts.items()})
+        if options.motion == "whole":
+            made = StillMovie(
+                still.image[0, 0], still.labels[0], StillSettings.parse(settings.plain() | {"cytoplasm": "drawn"})
+            ).frames()
+        else:
+            made = TranslocationMovie(settings, shapes).frames()
+        out.append((Movie.of(made.image), made.nuclei, diameter))
     return out
 
 
@@ -92,14 +112,22 @@ def motion(name: str, drawn: Deformation) -> Deformation:
     """How cells move and deform: the generator's own draw, or part of it."""
     if name == "fast":
         return drawn
+    if name == "whole":
+        return Deformation()
     if name == "paper":
         return drawn.changed(speed_px=0.0, drift_px=0.0)
     less = {part: getattr(drawn, part) / 3 for part in ("turn_rad", "stretch", "shear")}
     return drawn.changed(speed_px=0.024 * DIAMETER_PX, persistence=0.2, drift_px=0.0, **less)
 
 
-def dice(found: Iterable[np.ndarray], case: Case) -> list[float]:
-    return [confusion(a > 0, b > 0).dice() for a, b in zip(found, case.truth.frames(), strict=True)]
+def dice(found: Iterable[np.ndarray], truth: Iterable[np.ndarray]) -> list[float]:
+    """Foreground Dice of every frame; nuclei that come into the field after the last visible frame do not count."""
+    out, seen = [], np.zeros(0, np.int32)
+    for t, (mine, now) in enumerate(zip(found, truth, strict=True)):
+        seen = np.union1d(seen, now) if t <= LAST_SEEN else seen
+        counts = np.isin(now, seen) | (now == 0)
+        out.append(confusion((mine > 0) & counts, (now > 0) & counts).dice())
+    return out
 
 
 def summary(values: np.ndarray) -> dict[str, object]:

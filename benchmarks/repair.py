@@ -107,9 +107,16 @@ def simulated(frames: int | None) -> tuple[Movie, Labels]:
     return hidden(movie, 0, 8, 2, 6.0, 0.15), truth
 
 
-def segmented(name: str, movie: Movie, truth: Labels, diameter: float, system: SystemSettings) -> Case:
+def segmented(
+    name: str,
+    movie: Movie,
+    truth: Labels,
+    diameter: float,
+    system: SystemSettings,
+    predict: dict[str, Any] | None = None,
+) -> Case:
     """Objects, tracks and uncertainties of a movie as a system sees them."""
-    how = PredictSettings(diameter=diameter)
+    how = PredictSettings.parse({"diameter": diameter} | (predict or {}))
     engine = segmenting.open_predictor(*segmenting.open_system(system), how)
     stage = segmenting.open_stage(engine, movie, 0, segmenting.find_diameter(engine, movie, 0, how).zoom)
     began = time.process_time()

@@ -47,6 +47,7 @@ BUILTIN: dict[str, dict[str, str]] = {
     },
     "motions": {
         "ilk": "unfade.repair.motion:IterativeLucasKanade",
+        "whole": "unfade.repair.whole_picture:WholePicture",
         "tvl1": "unfade.repair.motion:TotalVariation",
         "flownet": "unfade.systems.flow:FlowNetMotion",
     },

@@ -20,14 +20,17 @@ SMALL = ("--frames", 1, "--height", 32, "--width", 32)
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("--kind", "translocation", "--cells", 5), "--cells counts those of --kind cells; .* --coverage instead"),
-        (("--coverage", 0.2), "--coverage is for --kind translocation; .* --cells instead"),
+        (("--kind", "translocation", "--cells", 5), "--cells is for --kind cells; leave it out"),
+        (("--coverage", 0.2), "--coverage is for --kind translocation; leave"),
         (("--stimulus", "soon"), "--stimulus takes the number of a frame, counted from 0, or 'never', not 'soon'"),
         (("--recovery", 1.5), "--recovery takes the number of a frame, counted from 0, or 'never', not '1.5'"),
         (("--stimulus", -1), "--stimulus takes .*, not '-1'"),
         (("--kind", "translocation", "--stimulus", "soon"), "--stimulus takes the number of a frame or 'never', not"),
         (("--kind", "translocation", "--recovery", "inf"), "--recovery takes .*, not 'inf'"),
         (("--diameter", 200), r"Nuclei of 200 px do not fit .* \(--height, --width\)"),
+        (("--still", "a"), "--still is for --kind still"),
+        (("--kind", "still"), r"name it \(--stills\)"),
+        (("--kind", "still", "--division-rate", 0.1), "leave --diameter and --division-rate"),
     ],
 )
 def test_what_cannot_be_made_is_told_by_its_option(
@@ -50,6 +53,24 @@ def test_times_are_frames_or_never(unfade: Command, tmp_path: Path) -> None:
         assert said.code == 0, said.err
         made = read_toml(truth / "synth.toml")[table]
         assert (made["stimulus_frame"], made["recovery_frame"]) == (stimulus, "never")
+
+
+def test_a_still_becomes_a_movie_with_its_truth(unfade: Command, tmp_path: Path) -> None:
+    y, x = np.mgrid[:40, :48]
+    for name, where in (("a", 10), ("b", 30)):
+        nucleus = np.hypot(y - 20, x - where) < 6
+        for folder, picture in (("images", 50 + 150 * nucleus), ("masks", nucleus)):
+            (tmp_path / "in" / folder).mkdir(parents=True, exist_ok=True)
+            tifffile.imwrite(tmp_path / "in" / folder / f"{name}.tif", picture.astype(np.uint16))
+    words = ("synthesize", tmp_path / "m.ome.tif", "--kind", "still", "--stills", tmp_path / "in", "--frames", 3)
+    assert "no still 'c'" in unfade(*words, "--still", "c").sentence()
+    said = unfade(*words, "--still", "b", "--cytoplasm", "drawn", "--truth", tmp_path / "truth", "--json")
+    assert json.loads(said.out)["shape"] == [3, 2, 40, 48]
+    first = tifffile.imread(tmp_path / "truth" / "01_GT" / "TRA" / "man_track000.tif")
+    assert np.array_equal(first > 0, np.hypot(y - 20, x - 30) < 6)
+    again = (*words[:1], tmp_path / "again.ome.tif", *words[2:6], "--settings", tmp_path / "truth" / "synth.toml")
+    assert unfade(*again).code == 0
+    assert np.array_equal(tifffile.imread(tmp_path / "m.ome.tif"), tifffile.imread(tmp_path / "again.ome.tif"))
 
 
 def test_positions_of_the_doctor_are_shares(unfade: Command) -> None:
@@ -76,8 +97,11 @@ def test_a_run_can_be_online_and_have_a_starter(
     assert unfade(*words, "--system", "track-net", "--starter", "lexy-unet=w").sentence() == "That is enough."
     assert asked[-1].predict.starter == SystemSettings(name="lexy-unet", weights="w")
     assert asked[-1].system.settings == {}
+    assert unfade(*words, "--system", "track-net", "--follow", "whole").sentence() == "That is enough."
+    assert asked[-1].predict.follow == "whole"
+    assert "follow" in unfade(*words, "--follow", "anything").sentence()
     assert "leave it out for nuclei-unet" in unfade(*words, "--online").sentence()
-    assert len(asked) == 2
+    assert len(asked) == 3
 
 
 def test_a_movie_is_replaced_only_when_asked(unfade: Command, tmp_path: Path) -> None:

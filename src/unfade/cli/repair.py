@@ -22,7 +22,7 @@ def repair(
         typer.Option(metavar="WAY", help="How masks are moved: flow, mean-flow, shift or none (mean-flow)."),
     ] = None,
     flow: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Estimator of dense flow: ilk, tvl1 or flownet (ilk).")
+        str | None, typer.Option(metavar="NAME", help="Estimator of dense flow: ilk, tvl1, whole or flownet (ilk).")
     ] = None,
     flow_weights: Annotated[
         str | None, typer.Option(metavar="FILE", help="Weights of flownet, made by unfade train --system flow.")

@@ -49,6 +49,14 @@ Starter = Annotated[
         rich_help_panel=options.SYSTEM,
     ),
 ]
+Follow = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Motion by which masks that are fed back follow the picture: whole, ilk or tvl1 (none).",
+        rich_help_panel=options.SYSTEM,
+    ),
+]
 Tile = Annotated[
     int | None, typer.Option(metavar="PX", help="Largest side of a tile (1024).", rich_help_panel=options.SYSTEM)
 ]
@@ -109,6 +117,7 @@ def run(
     weights: options.Weights = None,
     online: Online = False,
     starter: Starter = None,
+    follow: Follow = None,
     diameter: options.Diameter = None,
     device: options.Device = None,
     tile: Tile = None,
@@ -147,6 +156,7 @@ def run(
             "uncertainty": uncertainty,
             "members": member or None,
             "starter": options.starter_of(starter),
+            "follow": follow,
         },
         "link": {"gap": gap},
         "repair": {"enabled": repair or None},

@@ -60,6 +60,8 @@ def open_predictor(system: Any, weights: Weights, settings: PredictSettings) -> 
     engine = open_engine(system, network, settings)
     if settings.starter is not None:
         engine.begin_with(open_starter(settings.starter, settings)[0])
+    if settings.follow is not None:
+        engine.follow(load("motions", settings.follow)(float(np.prod(system.view.diameter_px)) ** 0.5))
     if settings.uncertainty is not None:
         others = [engine.placed(w.into(system.network())) for w in open_members(system, weights, settings)]
         estimator = load("estimators", settings.uncertainty)(settings.estimator)
@@ -70,7 +72,7 @@ def open_predictor(system: Any, weights: Weights, settings: PredictSettings) -> 
 def open_starter(chosen: SystemSettings, settings: PredictSettings) -> tuple[Engine, Weights]:
     """The engine and the weights of the system that finds the objects of a first frame."""
     system, weights = open_system(chosen)
-    plain = settings.changed(starter=None, uncertainty=None)
+    plain = settings.changed(starter=None, uncertainty=None, follow=None)
     return open_predictor(system, weights, plain), weights
 
 

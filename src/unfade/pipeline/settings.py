@@ -47,6 +47,9 @@ class PredictSettings(Settings):
     starter: SystemSettings | None = Field(
         None, description="system for single frames that gives a network fed with its own masks the first one"
     )
+    follow: Literal["whole", "ilk", "tvl1"] | None = Field(
+        None, description="how masks that are fed back follow the picture: whole = it moves as one | a dense flow"
+    )
 
 
 class RepairTable(RepairSettings):

@@ -11,10 +11,18 @@ from unfade.data import ctc
 from unfade.data.outputs import replacing
 from unfade.data.table import write_table
 from unfade.data.tiff_writer import write_frames, write_label_frames, write_ome_tiff
-from unfade.datasets.stills import read_stills
-from unfade.errors import OutputError, SettingsError
+from unfade.datasets.stills import read_stills, require_single
+from unfade.errors import MissingInputError, OutputError, SettingsError
 from unfade.settings import write_toml
-from unfade.synth import CellMovie, CellMovieSettings, NucleusShapes, TranslocationMovie, TranslocationSettings
+from unfade.synth import (
+    CellMovie,
+    CellMovieSettings,
+    NucleusShapes,
+    StillMovie,
+    StillSettings,
+    TranslocationMovie,
+    TranslocationSettings,
+)
 
 Progress = Callable[[str, int, int], None]
 RECIPE = "synth.toml"  # settings of the movie, beside its truth
@@ -33,8 +41,8 @@ def synthesize(
     The folder is a training folder in the challenge's layout: `01` (frames of the first channel), `01_GT` (nuclei and
     lineage, `TRA` and `SEG`); beside them `cells` (label images of whole cells with the same ids), `objects.csv` (true
     areas, concentrations and ratios) and `synth.toml`. A translocation movie takes the shapes and textures of its
-    nuclei from the train part of `stills` (`images/` and `masks/`), or draws them. With `overwrite` an earlier movie
-    is replaced, and its truth, which must be named.
+    nuclei from the train part of `stills` (`images/` and `masks/`), or draws them; a still that moves is one of that
+    folder, of any part. With `overwrite` an earlier movie is replaced, and its truth, which must be named.
 
     Raises
     ------
@@ -92,8 +100,15 @@ def compose(
     Raises
     ------
     SettingsError
-        If stills are given for a movie that draws its own nuclei, or the nuclei are larger than the field.
+        If stills are given for a movie that draws its own nuclei, or missing for one that shows a still, or the nuclei
+        are larger than the field.
+    MissingInputError, ShapeError
+        If there is no such still, or it cannot be used.
     """
+    if isinstance(settings, StillSettings):
+        if stills is None:
+            raise SettingsError("A still that moves is one of a folder with images/ and masks/; name it (--stills).")
+        return _moving(stills, settings)
     nuclei = settings.nuclei if isinstance(settings, TranslocationSettings) else settings.growth
     if nuclei.diameter_px > min(settings.height_px, settings.width_px):
         raise SettingsError(
@@ -105,6 +120,15 @@ def compose(
     if stills is not None:
         raise SettingsError("Stills give the nuclei of a translocation movie; choose that kind or leave them out.")
     return CellMovie(settings)
+
+
+def _moving(folder: Path, settings: StillSettings) -> StillMovie:
+    """The movie of one still of a folder."""
+    found = [s for s in read_stills(folder) if not settings.still or s.name == Path(settings.still).stem]
+    if not found:
+        raise MissingInputError(f"There is no still '{settings.still}' in {folder / 'images'}; check its name.")
+    require_single(found[0])
+    return StillMovie(found[0].image[0, 0], found[0].labels[0], settings)
 
 
 def shapes_of(folder: Path, part: str = "train") -> NucleusShapes:

@@ -111,6 +111,18 @@ class Engine(ABC):
         """
         raise SettingsError(f"{type(self.system).__name__} is not fed with its own masks; leave the starter out.")
 
+    def follow(self, motion: Any) -> None:
+        """From now on move the masks that are fed back along with the picture, by an estimator of its motion.
+
+        Raises
+        ------
+        SettingsError
+            If this engine feeds no masks back.
+        """
+        raise SettingsError(
+            f"{type(self.system).__name__} is not fed with its own masks, which could follow; leave it."
+        )
+
     @abstractmethod
     def context(self, movie: Movie, t: int, channel: int) -> NDArray[Any]:
         """All that the network sees of a movie to find the objects of frame `t`: an array `(…, Y, X)`."""

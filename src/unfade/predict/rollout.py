@@ -3,6 +3,8 @@
 Paper lexy, section 3: the first frame uses an estimate, later ones the network's own output. The estimate is a mask
 that is given, what a single-frame network finds in the first frame, or nothing, for networks that were trained with
 dropped masks.
+
+Where the picture moves, the mask can be moved along with it before it is fed back (`follow`).
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from torch import Tensor, nn
 from unfade.errors import SettingsError, ShapeError
 from unfade.ops.normalise import PooledLevels, scaled, sequence_levels
 from unfade.predict.engine import Ends, Engine, Segmenter, Stage
+from unfade.predict.following import Floats, Motion, depth_of, moved, renewed
 from unfade.predict.frames import FramePredictor, _resized
 from unfade.predict.tiled import predict_tiled
 from unfade.records import Instances
@@ -40,6 +43,8 @@ class Memory:
     previous: Tensor | None = None  # (1, 1, y, x) mask
     reference: Tensor | None = None  # (1, C + 1, y, x) normalised frame and its mask
     levels: PooledLevels | None = None
+    frame: Floats | None = None  # (y, x) normalised, where masks follow the picture
+    depth: Floats | None = None  # (y, x) of the previous mask, between pixels
 
 
 class RolloutPredictor(FramePredictor):
@@ -47,6 +52,11 @@ class RolloutPredictor(FramePredictor):
 
     system: Feeding
     starter: Engine | None = None
+    motion: Motion | None = None
+
+    def follow(self, motion: Motion) -> None:
+        """Move masks along with the picture before they are fed back; references stay as they are."""
+        self.motion = motion
 
     def begin_with(self, starter: Engine) -> None:
         """Let an engine for single frames find the objects of the first frame, as the first estimate.
@@ -93,7 +103,10 @@ class RolloutPredictor(FramePredictor):
     ) -> tuple[NDArray[np.float32], Memory]:
         """Activated maps `(K, Y, X)` of a frame `(C, Y, X)` at its own resolution, and the memory after it."""
         frame = self._frame(image, zoom, ends)
+        seen_now, depth = self._moved(memory, frame)
         previous = torch.zeros_like(frame[:, :1]) if memory.previous is None else memory.previous
+        if depth is not None:
+            previous = torch.from_numpy((depth < 0).astype(np.float32))[None, None].to(self.device)
         reference = torch.cat([frame, previous], dim=1) if memory.reference is None else memory.reference
         view = self.system.view
         with torch.inference_mode():
@@ -105,7 +118,22 @@ class RolloutPredictor(FramePredictor):
             if zoom != 1.0:
                 maps = _resized(maps, list(image.shape[-2:]), shrinks=zoom > 1)
         out: NDArray[np.float32] = maps[0].float().cpu().numpy()
-        return out, Memory(fed, reference, memory.levels)
+        if seen_now is not None:
+            found = fed[0, 0].float().cpu().numpy() > 0.5
+            depth = depth_of(found) if depth is None else renewed(depth, found)
+        return out, Memory(fed, reference, memory.levels, seen_now, depth)
+
+    def _moved(self, memory: Memory, frame: Tensor) -> tuple[Floats | None, Floats | None]:
+        """This frame `(y, x)`, and the depth of the previous mask as it lies in it; None where masks stay."""
+        if self.motion is None:
+            return None, None
+        now = frame[0, 0].float().cpu().numpy()
+        if memory.frame is None or memory.previous is None:
+            return now, None
+        depth = memory.depth
+        if depth is None:
+            depth = depth_of(memory.previous[0, 0].cpu().numpy() > 0.5)
+        return now, moved(depth, now, memory.frame, self.motion)
 
     def begun(self, mask: NDArray[Any], zoom: float = 1.0) -> Memory:
         """A memory whose previous mask is `mask (Y, X)`, labels or booleans."""

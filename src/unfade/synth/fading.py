@@ -100,3 +100,14 @@ class TranslocationSettings(Settings):
     deformation: Deformation = Deformation()
     debris: Debris = Debris()
     camera: Camera = Camera(photons=120.0, background=8.0)
+
+
+class StillSettings(TranslocationSettings):
+    """A still that turns, stretches and shears as one while its nuclei fade."""
+
+    height_px: int = Field(0, ge=0, description="Height of the field, in pixels; 0 is that of the still.")
+    width_px: int = Field(0, ge=0, description="Width of the field, in pixels; 0 is that of the still.")
+    still: str = Field("", description="Name of the picture in its folder; empty is the first.")
+    cytoplasm: Literal["own", "drawn"] = Field(
+        "own", description="own: the picture shows the reporter; drawn: it shows a nuclear stain."
+    )

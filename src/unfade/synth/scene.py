@@ -279,7 +279,7 @@ def _light(
 ) -> tuple[Floats, tuple[Doubles, Doubles, Doubles]]:
     """Light of each cell in its patch; areas of nucleus and cytoplasm, and the cytoplasm's concentration."""
     at, contrast = patches.window, cells.contrast[t, here]
-    share = _texture_share(contrast, settings.nuclei.residue)[:, None, None]
+    share = texture_share(contrast, settings.nuclei.residue)[:, None, None]
     flat = patches.lit.reshape(-1)
     lit, plain = flat[at], patches.body.reshape(-1)[at]
     under = lit + (plain - lit) * (inside * share)  # the cytoplasm's texture gives way to the nucleus' own
@@ -305,7 +305,7 @@ def _shaded(depth: Floats, nuclei: Nuclei) -> Floats:
     return np.asarray(1 - nuclei.rim * np.exp(-0.5 * (depth / nuclei.rim_px) ** 2), np.float32)
 
 
-def _texture_share(contrast: Doubles, residue: float) -> Floats:
+def texture_share(contrast: Doubles, residue: float) -> Floats:
     """How much of its own texture a nucleus shows: all at full contrast, only `residue` at none."""
     grown = np.minimum(np.abs(contrast) / _FULL, 1)
     return np.asarray(residue + (1 - residue) * grown, np.float32)

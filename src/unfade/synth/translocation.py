@@ -140,6 +140,11 @@ class TranslocationMovie:
         rng = np.random.default_rng([self.settings.seed, 1])
         return cast(self.settings, self.paths, self.shapes, rng)
 
+    @property
+    def contrast(self) -> NDArray[np.float64]:
+        """Logarithm of nuclear over cytoplasmic concentration `(T, N)`."""
+        return self.cells.contrast
+
     def _painted(self, t: int) -> Scene:
         return self._kept.get(t, self._paint)
 
@@ -177,7 +182,7 @@ class TranslocationMovie:
 
     def _objects(self, t: int, scene: Scene) -> pd.DataFrame:
         here, level = scene.here, scene.level
-        ratio = np.exp(self.cells.contrast[t, here])
+        ratio = np.exp(self.contrast[t, here])
         table = pd.DataFrame(
             {
                 "track": here + 1,

@@ -186,3 +186,42 @@ def test_frames_of_another_size_are_refused() -> None:
 def test_it_has_no_members_to_compare() -> None:
     with pytest.raises(SettingsError, match="feeds on its own output"):
         engine().ask([nn.Identity()])
+
+
+class Copying(Spread):
+    """The mask is the previous one wherever there is one."""
+
+    def forward(
+        self, network: nn.Module, inputs: dict[str, Tensor], state: Any = None
+    ) -> tuple[dict[str, Tensor], Any]:
+        image, previous = inputs["image"][:, 0], inputs["previous"][:, 0]
+        return {"maps": (previous if previous.any() else (image > 0.9).float())[:, None]}, None
+
+
+class Rightwards:
+    """All moves to the right by half a pixel per frame."""
+
+    def between(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        flow = np.zeros((2, *first.shape), np.float32)
+        flow[1] = -0.5
+        return flow
+
+
+@pytest.mark.parametrize("zoom", [1.0, 2.0])
+def test_masks_can_follow_the_picture(zoom: float) -> None:
+    image = np.zeros((9, 1, 24, 32), np.uint16)
+    image[:, 0, 8:16, 6:14] = 100
+    runner = RolloutPredictor(Copying(), nn.Identity(), torch.device("cpu"), "float32", 1024)
+    stays = masks(list(found_in(Movie.of(image), open_stage(runner, Movie.of(image), 0, zoom))))
+    runner.follow(Rightwards())
+    follows = masks(list(found_in(Movie.of(image), open_stage(runner, Movie.of(image), 0, zoom))))
+    assert np.array_equal(stays[8], stays[0])
+    middle = [np.argwhere(mask > 0)[:, 1].mean() for mask in follows]
+    assert middle[8] - middle[0] == pytest.approx(4 / zoom, abs=0.6)
+    assert np.count_nonzero(follows[8]) == pytest.approx(np.count_nonzero(follows[0]), rel=0.15)
+
+
+def test_only_networks_that_feed_on_masks_can_follow() -> None:
+    plain = NucleiUNet(NucleiUNetSettings(width=8))
+    with pytest.raises(SettingsError, match="not fed with its own masks"):
+        open_engine(plain, plain.network(), PredictSettings()).follow(Rightwards())
