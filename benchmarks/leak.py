@@ -71,8 +71,13 @@ def main() -> None:
     torch.set_num_threads(1)
     system = NucleiUNet(NucleiUNetSettings(width=24, targets="mask"))
     train = TrainSettings(steps=options.steps, rate=2e-3, warmup=20, check_every=100, average=0.98, workers=0)
-    check = list(Frames(shapes_of(options.stills, "val"), options, 1, 4))
-    test = list(Frames(shapes_of(options.stills, "test"), options, 2, 12))
+    check, test = (
+        [frames[step] for step in range(len(frames))]
+        for frames in (
+            Frames(shapes_of(options.stills, "val"), options, 1, 4),
+            Frames(shapes_of(options.stills, "test"), options, 2, 12),
+        )
+    )
     with tempfile.TemporaryDirectory() as place:
         training = Training(system, train, Path(place))
         steps = Frames(shapes_of(options.stills, "train"), options, 0, train.steps)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
@@ -456,6 +456,15 @@ class Table:
         return len(self.rows)
 
 
+class Evidence(NamedTuple):
+    """How far the frames around a frame are heard before its objects are decided."""
+
+    past: int  # frames before it
+    future: int  # frames after it
+    keep: float  # weight of a neighbour over that of the frame itself, once for every frame between them
+    level: float  # probability that speaks neither for nor against an object
+
+
 @dataclass(frozen=True)
 class View:
     """What a system sees of a movie and how its outputs are joined: all that the engines need to know beforehand."""
@@ -467,6 +476,7 @@ class View:
     reference: bool = False  # sees a reference frame and its mask
     block: int = 1  # consecutive frames decoded together: 1 or 2
     join: Literal["maps", "instances"] = "maps"  # how tiles are joined
+    evidence: Evidence | None = None  # averaged over neighbouring frames; None = every frame is decided by itself
     normalise: Literal["frame", "running", "movie", "background"] = "frame"
     kinds: tuple[Kind, ...] = ("nucleus",)  # of its objects; of cells with their nuclei, nuclei come first
     diameter_px: tuple[float, float] = (15.0, 32.0)  # median object diameter it was trained for, from and to

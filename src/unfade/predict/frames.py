@@ -94,7 +94,10 @@ class FramePredictor(Engine):
 
     def piece(self, image: NDArray[Any], zoom: float, ends: Ends | None) -> Instances:
         """Objects of a frame, or of a part of one, in one piece."""
-        maps = self.maps(image, zoom, ends)
+        return self.decoded(self.maps(image, zoom, ends), zoom)
+
+    def decoded(self, maps: NDArray[np.float32], zoom: float) -> Instances:
+        """Objects of the maps of a frame."""
         if not self.members:
             return self.system.decode(maps[None], 1.0 / zoom)
         return with_uncertainty(self.system.decode(maps[None, :-3], 1.0 / zoom), maps[-3:])

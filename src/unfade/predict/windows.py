@@ -37,7 +37,10 @@ class WindowPredictor(FramePredictor):
 
     def stage(self, channel: int, zoom: float = 1.0, ends: Ends | None = None) -> Stage:
         """Frame by frame, as late as the view looks ahead."""
-        return WindowStage(self, channel, zoom, ends)
+        from unfade.predict.evidence import EvidenceStage
+
+        kind = WindowStage if self.system.view.evidence is None else EvidenceStage
+        return kind(self, channel, zoom, ends)
 
     def _inputs(self, tile: Tensor) -> dict[str, Tensor]:
         return {"image": tile[:, :, None]}
@@ -68,11 +71,7 @@ class WindowStage:
 
     def push(self, state: Held, frame: NDArray[Any]) -> tuple[Held, list[Instances]]:
         """Take the next frame `(C, Y, X)`; the objects of the frame that now has all its later ones."""
-        image = np.array(frame[self.channel])
-        state.frames[state.pushed] = image
-        state.pushed += 1
-        if self.ends is None:
-            state.levels.add(image)
+        self._take(state, frame)
         ready = state.pushed - 1 - self.predictor.system.view.future
         return state, [self._found(state, ready)] if ready >= 0 else []
 
@@ -81,13 +80,26 @@ class WindowStage:
         first = max(0, state.pushed - self.predictor.system.view.future)
         return [self._found(state, t) for t in range(first, state.pushed)]
 
+    def _take(self, state: Held, frame: NDArray[Any]) -> None:
+        """Keep the channel that is segmented."""
+        image = np.array(frame[self.channel])
+        state.frames[state.pushed] = image
+        state.pushed += 1
+        if self.ends is None:
+            state.levels.add(image)
+
     def _found(self, state: Held, t: int) -> Instances:
         began = time.perf_counter()
+        window, ends = self._window(state, t)
+        found = self.predictor.instances(window, self.zoom, ends)
+        self.seconds += time.perf_counter() - began
+        return found
+
+    def _window(self, state: Held, t: int) -> tuple[NDArray[Any], Ends]:
+        """The frames that the network sees of frame `t`, `(L, Y, X)`, and their ends; what is too old is dropped."""
         view = self.predictor.system.view
         window = np.stack([state.frames[min(max(t + o, 0), state.pushed - 1)] for o in view.offsets])
         pair = self.ends[0] if self.ends is not None else state.levels.ends()
-        found = self.predictor.instances(window, self.zoom, [pair] * len(window))
         for old in [n for n in state.frames if n < t + 1 - view.past]:
             del state.frames[old]
-        self.seconds += time.perf_counter() - began
-        return found
+        return window, [pair] * len(window)

@@ -127,7 +127,9 @@ class StillMovie(TranslocationMovie):
         marker = np.where(layers.nuclei > 0, layers.grain, 0)
         nuclei, cells = (self._moved(ids, t, order=0) for ids in (layers.nuclei, layers.cells))
         here = np.flatnonzero(self.paths.alive[t])
-        scene = Scene(
+        y, x = self._corner + self._rim
+        self._litter(light, (int(y), int(x)))  # part of the picture: it moves along
+        return Scene(
             np.maximum(self._moved(light, t, order=1), 0),
             self._moved(marker, t, order=1),
             nuclei,
@@ -137,8 +139,6 @@ class StillMovie(TranslocationMovie):
             around[here],
             level[here],
         )
-        self._litter(scene.reporter)
-        return scene
 
     def _lit(self, t: int) -> tuple[Floats, Doubles, Doubles, Doubles]:
         """Light of the still with the nuclei of frame `t`, and per id the weighted areas and the cytoplasm's level."""

@@ -150,13 +150,13 @@ class TranslocationMovie:
 
     def _paint(self, t: int) -> Scene:
         scene = paint(self.settings, self.paths, self.cells, t, self.margin_px)
-        self._litter(scene.reporter)
+        self._litter(scene.reporter, (self.margin_px, self.margin_px))
         return scene
 
-    def _litter(self, canvas: Floats) -> None:
-        """Add bright round spots that are no nuclei; they stay where they are."""
+    def _litter(self, canvas: Floats, low: tuple[int, int]) -> None:
+        """Add bright round spots that are no nuclei to a canvas on which the field begins at `low`."""
         debris, rng = self.settings.debris, np.random.default_rng([self.settings.seed, 3])
-        low, size = self.margin_px, np.array([self.settings.height_px, self.settings.width_px])
+        size = np.array([self.settings.height_px, self.settings.width_px])
         count = rng.poisson(debris.density * size.prod() / 1e4)
         for place, radius, light in zip(
             low + rng.uniform(0, 1, (count, 2)) * size,

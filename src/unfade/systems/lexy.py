@@ -18,12 +18,20 @@ from pydantic import Field
 from torch import nn
 
 from unfade.models.unet import slim_unet
-from unfade.records import View
+from unfade.records import Evidence, View
 from unfade.settings import Settings
 from unfade.systems.base import Maps
 from unfade.systems.votes import VoteSettings, VoteSystem
 
 OFFSETS = (-18, -12, -8, -5, -3, -2, -1, 0, 1, 2, 3, 5, 8, 12, 18)
+
+
+class EvidenceSettings(Settings):
+    """How the frames around decide together with a frame, once the network has looked at each."""
+
+    reach: int = Field(12, ge=0, le=100, description="frames on either side; 0 = every frame by itself")
+    keep: float = Field(0.9, gt=0, le=1, description="weight of a frame over that of the next one nearer")
+    level: float = Field(0.65, gt=0, lt=1, description="probability that speaks neither for nor against a nucleus")
 
 
 class LexySettings(VoteSettings):
@@ -34,6 +42,7 @@ class LexySettings(VoteSettings):
     width: int = Field(32, ge=8, le=256, description="channels of the first stage")
     levels: int = Field(4, ge=2, le=6, description="stages; the network shrinks the image 2^levels times")
     blocks: int = Field(1, ge=1, le=4, description="residual blocks per stage")
+    evidence: EvidenceSettings = Field(EvidenceSettings(), description="what the frames around say")
     diameter_px: tuple[float, float] = Field((22.0, 26.0), description="median diameters trained for, from and to, px")
 
 
@@ -54,13 +63,15 @@ class Lexy(VoteSystem):
     @property
     def view(self) -> View:
         """A window of frames of one channel, all normalised alike; tiles are joined as maps."""
-        s = self.settings
+        s, near = self.settings, self.settings.evidence
+        heard = near.reach > 0 and len(s.offsets) > 1
         return View(
             offsets=tuple(min(o, 0) for o in s.offsets) if s.online else s.offsets,
             normalise="running" if s.online else "movie",
             diameter_px=s.diameter_px,
             stride=2**s.levels,
             reach_px=64,
+            evidence=Evidence(near.reach, 0 if s.online else near.reach, near.keep, near.level) if heard else None,
         )
 
     def network(self) -> nn.Module:

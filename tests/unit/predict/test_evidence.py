@@ -1,0 +1,134 @@
+"""Evidence of neighbouring frames: a weighted mean of log-odds, streamed, restarted and in parts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from unfade.pipeline.segmenting import found_in, movie_ends, open_stage
+from unfade.predict import stitched
+from unfade.predict.evidence import EvidenceStage, averaged
+from unfade.predict.windows import WindowPredictor, WindowStage
+from unfade.records import Evidence, Instances, Movie, View
+from unfade.systems.lexy import Lexy, LexySettings
+
+FRAMES = np.random.default_rng(0).integers(0, 1000, (11, 1, 16, 24)).astype(np.uint16)
+
+
+class Bright:
+    """The frame itself is the foreground map, its brightness of three frames a second one; what is decoded is kept."""
+
+    def __init__(self, evidence: Evidence | None, offsets: tuple[int, ...] = (-1, 0, 1)) -> None:
+        self.view = View(offsets=offsets, stride=4, reach_px=4, normalise="movie", evidence=evidence)
+        self.decoded: list[np.ndarray] = []
+
+    def forward(
+        self, network: nn.Module, inputs: dict[str, Tensor], state: Any = None
+    ) -> tuple[dict[str, Tensor], Any]:
+        image = inputs["image"]
+        own = image[:, self.view.offsets.index(0)]
+        return {"maps": torch.cat([own, image.mean(1)], dim=1)[:, None]}, None
+
+    def activate(self, outputs: dict[str, Tensor]) -> Tensor:
+        return outputs["maps"].clip(0, 1)
+
+    def decode(self, maps: np.ndarray, zoom: float = 1.0) -> Instances:
+        self.decoded.append(maps[0])
+        return Instances.of((maps[:, 0] > 0.5).astype(np.int32))
+
+
+def engine(evidence: Evidence | None = Evidence(2, 2, 0.5, 0.6)) -> WindowPredictor:
+    return WindowPredictor(Bright(evidence), nn.Identity(), torch.device("cpu"), "float32")
+
+
+def run(runner: WindowPredictor, movie: Movie, first: int = 0) -> list[np.ndarray]:
+    list(found_in(movie, open_stage(runner, movie, 0, 1.0), first))
+    return runner.system.decoded  # type: ignore[attr-defined, no-any-return]
+
+
+def expected(movie: Movie, evidence: Evidence) -> list[np.ndarray]:
+    """The same, written down plainly."""
+    runner = engine(None)
+    ends = movie_ends(movie, 0)
+    maps = np.stack([runner.maps(runner.context(movie, t, 0), 1.0, list(ends) * 3) for t in range(len(movie))])
+    inside = np.clip(maps[:, 0].astype(float), 0.01, 0.99)
+    odds = np.clip(np.log(inside / (1 - inside)), -4.6, 4.6)
+    out = []
+    for t in range(len(movie)):
+        near = range(max(0, t - evidence.past), min(len(movie), t + evidence.future + 1))
+        weight = np.array([evidence.keep ** abs(k - t) for k in near])
+        mean = np.tensordot(weight, odds[near.start : near.stop], 1) / weight.sum()
+        fused = 1 / (1 + np.exp(np.log(evidence.level / (1 - evidence.level)) - mean))
+        out.append(np.stack([fused, maps[t, 1]]))
+    return out
+
+
+@pytest.mark.parametrize("evidence", [Evidence(2, 2, 0.5, 0.6), Evidence(3, 0, 0.9, 0.5), Evidence(40, 40, 1.0, 0.7)])
+@pytest.mark.parametrize("count", [11, 2, 1])
+def test_it_is_the_weighted_mean_of_log_odds(evidence: Evidence, count: int) -> None:
+    movie = Movie.of(FRAMES[:count])
+    for mine, true in zip(run(engine(evidence), movie), expected(movie, evidence), strict=True):
+        assert np.abs(mine[0] - true[0]).max() < 0.01
+        assert np.abs(mine[1] - true[1]).max() < 0.002
+
+
+def test_a_stage_started_again_gives_the_same_after_its_memory() -> None:
+    movie = Movie.of(FRAMES)
+    whole, again = run(engine(), movie), run(engine(), movie, first=3)
+    stage = open_stage(engine(), movie, 0, 1.0)
+    assert (stage.lag, stage.memory) == (3, 3)
+    assert len(again) == 8
+    for t in range(6, 11):
+        assert np.array_equal(whole[t], again[t - 3]), t
+    assert not np.array_equal(whole[4], again[1])
+
+
+def test_what_is_no_longer_needed_is_let_go() -> None:
+    stage = open_stage(engine(), Movie.of(FRAMES), 0, 1.0)
+    state = stage.start()
+    for frame in FRAMES:
+        state, _ = stage.push(state, frame)
+        assert len(state.maps) <= 5
+    assert len(stage.finish(state)) == 3
+
+
+def test_large_frames_are_decided_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    movie = Movie.of(np.kron(FRAMES[:5], np.ones((1, 1, 16, 16), np.uint16)))  # 256 x 384
+    whole = run(engine(), movie)
+    monkeypatch.setattr(stitched, "WHOLE_PX", 128 * 128)
+    monkeypatch.setattr(stitched, "CORE_PX", 128)
+    runner = engine()
+    parts = stitched.parts_of((256, 384), runner.system.view, 1.0)
+    pieces = run(runner, movie)
+    assert len(parts) > 3
+    assert len(pieces) == 5 * len(parts)
+    for n, piece in enumerate(pieces):
+        y0, x0, y1, x1 = parts[n % len(parts)].seen
+        assert np.array_equal(piece, whole[n // len(parts)][:, y0:y1, x0:x1])
+
+
+def test_a_wavering_nucleus_stays() -> None:
+    odds = [
+        (np.full((2, 2), value, np.int8), 0.9 ** abs(k - 3)) for k, value in enumerate([90, 80, 90, -20, 90, 80, 90])
+    ]
+    assert averaged([odds[3]], 0.5).max() < 0.5
+    assert averaged(odds, 0.5).min() > 0.8
+
+
+def test_lexy_listens_to_both_sides_offline_and_to_the_past_online() -> None:
+    view = Lexy(LexySettings()).view
+    assert view.evidence == Evidence(12, 12, 0.9, 0.65)
+    online = Lexy(LexySettings(online=True)).view
+    assert online.evidence == Evidence(12, 0, 0.9, 0.65)
+    assert Lexy(LexySettings(offsets=(0,))).view.evidence is None
+    silent = Lexy(LexySettings.parse({"evidence": {"reach": 0}}))
+    assert silent.view.evidence is None
+    stages = {True: EvidenceStage, False: WindowStage}
+    for heard, system in ((True, Lexy(LexySettings(width=8))), (False, silent)):
+        small = WindowPredictor(system, nn.Identity(), torch.device("cpu"))
+        assert type(small.stage(0)) is stages[heard]
+    assert WindowPredictor(Lexy(LexySettings(online=True)), nn.Identity(), torch.device("cpu")).stage(0).lag == 0
