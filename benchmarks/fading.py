@@ -26,17 +26,26 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from repair import repaired, segmented
 
-from unfade.datasets.stills import read_stills
+from unfade.datasets.preparation import clear_of_border
+from unfade.datasets.stills import Still, read_stills
 from unfade.pipeline.settings import SystemSettings
 from unfade.records import Labels, Movie
 from unfade.registry import load
 from unfade.repair import RepairSettings
 from unfade.score.pixels import confusion
-from unfade.synth import NucleusShapes, StillMovie, StillSettings, TranslocationMovie, draw_settings
+from unfade.synth import (
+    NucleusShapes,
+    StillMovie,
+    StillSettings,
+    TranslocationMovie,
+    TranslocationSettings,
+    draw_settings,
+)
 from unfade.synth.fading import Deformation, TimeCourse
 
 DIAMETER_PX = 24.0
 DIAMETERS_PX = (14.0, 46.0)  # of the stills that `whole` takes
+FEWEST = 3  # nuclei that such a field shows whole in its first frame, where the still has so many
 LAST_SEEN = 7
 
 
@@ -78,42 +87,50 @@ def main() -> None:
 def sequences(options: argparse.Namespace) -> list[tuple[Movie, np.ndarray, float]]:
     """Movies of the reporter, their nuclei `(T, Y, X)` and the median diameter of these in px."""
     stills = read_stills(options.stills, (options.part,))
+    if options.motion == "whole":
+        suited = [s for s in stills if DIAMETERS_PX[0] <= s.diameter_px <= DIAMETERS_PX[1]]
+        chosen = [suited[n * len(suited) // options.sequences] for n in range(options.sequences)]
+        return [of_still(still, (options.seed, n), options) for n, still in enumerate(chosen)]
     shapes = NucleusShapes.from_stills([s.image[0, 0] for s in stills], [s.labels[0] for s in stills], most=500)
-    course = TimeCourse(
+    jump = TimeCourse(
         ratio_before=2.0, ratio_after=1.0, after_spread=0.0, stimulus_frame=float(LAST_SEEN), export_frames=0.0
     )
     out = []
-    suited = [s for s in stills if DIAMETERS_PX[0] <= s.diameter_px <= DIAMETERS_PX[1]]
     for n in range(options.sequences):
         rng = np.random.default_rng((options.seed, n))
-        still = suited[n * len(suited) // options.sequences]
-        diameter = still.diameter_px if options.motion == "whole" else DIAMETER_PX
-        size = round(options.size * diameter / DIAMETER_PX)
-        drawn = draw_settings(rng, options.frames, size, (diameter, diameter))
-        nuclei = drawn.nuclei.changed(residue=0.0, division_rate=0.0)
-        parts = {
-            "course": course,
-            "nuclei": nuclei,
-            "bodies": drawn.bodies.changed(silent=0.0),  # a cell that was never seen cannot be lost
-            "deformation": motion(options.motion, drawn.deformation),
-        }
-        settings = drawn.changed(**{k: v.plain() for k, v in parts.items()})
-        if options.motion == "whole":
-            made = StillMovie(
-                still.image[0, 0], still.labels[0], StillSettings.parse(settings.plain() | {"cytoplasm": "drawn"})
-            ).frames()
-        else:
-            made = TranslocationMovie(settings, shapes).frames()
-        out.append((Movie.of(made.image), made.nuclei, diameter))
+        drawn = fading(draw_settings(rng, options.frames, options.size, (DIAMETER_PX, DIAMETER_PX)), jump)
+        settings = drawn.changed(deformation=motion(options.motion, drawn.deformation).plain())
+        made = TranslocationMovie(settings, shapes).frames()
+        out.append((Movie.of(made.image), made.nuclei, DIAMETER_PX))
     return out
+
+
+def of_still(still: Still, seed: tuple[int, int], options: argparse.Namespace) -> tuple[Movie, np.ndarray, float]:
+    """A still that moves as one, in a field that shows some of its nuclei whole; gone from frame 8 on, after fading."""
+    gradual = TimeCourse(ratio_before=2.0, ratio_after=1.0, after_spread=0.0, stimulus_frame=3.0, export_frames=0.8)
+    rng, diameter = np.random.default_rng(seed), still.diameter_px
+    size = round(options.size * diameter / DIAMETER_PX)
+    drawn = fading(draw_settings(rng, options.frames, size, (diameter, diameter)), gradual)
+    values = drawn.plain() | {"cytoplasm": "drawn", "deformation": Deformation().plain()}
+    for _ in range(50):
+        settings = StillSettings.parse(values | {"seed": int(rng.integers(2**31))})
+        movie = StillMovie(still.image[0, 0], still.labels[0], settings)
+        if len(clear_of_border(movie.labels().frame(0))) >= min(FEWEST, len(clear_of_border(still.labels[0]))):
+            break
+    made = movie.frames()
+    return Movie.of(made.image), made.nuclei, diameter
+
+
+def fading(drawn: TranslocationSettings, course: TimeCourse) -> TranslocationSettings:
+    """The same look with another time course, no nucleus that shows without contrast, and no cell that never shone."""
+    nuclei = drawn.nuclei.changed(residue=0.0, rim=0.0, division_rate=0.0)
+    return drawn.changed(course=course.plain(), nuclei=nuclei.plain(), bodies=drawn.bodies.changed(silent=0.0).plain())
 
 
 def motion(name: str, drawn: Deformation) -> Deformation:
     """How cells move and deform: the generator's own draw, or part of it."""
     if name == "fast":
         return drawn
-    if name == "whole":
-        return Deformation()
     if name == "paper":
         return drawn.changed(speed_px=0.0, drift_px=0.0)
     less = {part: getattr(drawn, part) / 3 for part in ("turn_rad", "stretch", "shear")}

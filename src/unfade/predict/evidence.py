@@ -2,7 +2,8 @@
 
 A window shows a network what a nucleus looked like before and looks like later, but it decides every frame by itself,
 and where the signal is faint it wavers. Nuclei do not come and go from frame to frame; the average, in which frames
-weigh less the farther they are, is what the movie as a whole says. Votes and everything else are those of the frame.
+weigh less the farther they are, is what the movie as a whole says. Frames in which nuclei lie elsewhere are not heard:
+nothing is moved here. Votes and everything else are those of the frame.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ Maps = NDArray[np.float32]
 
 MOST = 4.6  # nats, a probability of 0.99: no single frame says more
 STEP = MOST / 127  # of log-odds that are kept
+UNLIKE, ALIKE = 0.4, 0.6  # overlap of two foregrounds up to which a frame is not heard, and from which it is in full
 
 
 class Kept(NamedTuple):
@@ -30,6 +32,7 @@ class Kept(NamedTuple):
 
     odds: NDArray[np.int8]  # (Y, X) log-odds of the foreground in units of `STEP`
     rest: NDArray[np.float16]  # (K - 1, Y, X) all other maps
+    coarse: NDArray[np.uint8]  # foreground of every second row and column, 0 to 255
 
 
 @dataclass
@@ -85,7 +88,8 @@ class EvidenceStage(WindowStage):
         for y0, x0, y1, x1 in (part.seen for part in self._parts(state)):
             piece = np.ascontiguousarray(window[:, y0:y1, x0:x1])
             maps = self.predictor.maps(piece, self.zoom, ends)
-            out.append(Kept(_odds(maps[0]), maps[1:].astype(np.float16)))
+            coarse = np.rint(255 * np.clip(maps[0, ::2, ::2], 0, 1)).astype(np.uint8)
+            out.append(Kept(_odds(maps[0]), maps[1:].astype(np.float16), coarse))
         self.seconds += time.perf_counter() - began
         return out
 
@@ -93,19 +97,23 @@ class EvidenceStage(WindowStage):
         """Objects of a frame whose neighbours are known."""
         began = time.perf_counter()
         parts, first = self._parts(state), t - self.evidence.past
-        near = {
-            k: self.evidence.keep ** abs(k - t) for k in range(first, t + self.evidence.future + 1) if k in state.maps
-        }
+        near = [k for k in range(first, t + self.evidence.future + 1) if k in state.maps]
+        weights = {k: self._weight(state, t, k) for k in near}
         found = []
         for n, part in enumerate(parts):
             own = state.maps[t][n]
-            inside = averaged([(state.maps[k][n].odds, weight) for k, weight in near.items()], self.evidence.level)
+            inside = averaged([(state.maps[k][n].odds, weight) for k, weight in weights.items()], self.evidence.level)
             maps = np.concatenate([inside[None], own.rest.astype(np.float32)])
             found.append(self._placed(part, maps, state.size, len(parts)))
         for old in [k for k in state.maps if k <= first]:
             del state.maps[old]
         self.seconds += time.perf_counter() - began
         return found[0] if len(parts) == 1 else joined(found, parts, state.size)
+
+    def _weight(self, state: Waiting, t: int, k: int) -> float:
+        """How much frame `k` is heard on frame `t`."""
+        heard = np.clip((alike(state.maps[t], state.maps[k]) - UNLIKE) / (ALIKE - UNLIKE), 0, 1)
+        return 1.0 if k == t else float(heard) * self.evidence.keep ** abs(k - t)
 
     def _placed(self, part: Part, maps: Maps, size: tuple[int, int], count: int) -> Instances:
         if count == 1:
@@ -115,6 +123,13 @@ class EvidenceStage(WindowStage):
 
     def _parts(self, state: Waiting) -> list[Part]:
         return parts_of(state.size, self.predictor.system.view, self.zoom)
+
+
+def alike(one: list[Kept], two: list[Kept]) -> float:
+    """Overlap of the foregrounds of two frames, 0..1: the smaller of both probabilities over the larger, all summed."""
+    pairs = [(a.coarse, b.coarse) for a, b in zip(one, two, strict=True)]
+    larger = sum(int(np.maximum(a, b).sum(dtype=np.int64)) for a, b in pairs)
+    return sum(int(np.minimum(a, b).sum(dtype=np.int64)) for a, b in pairs) / larger if larger else 1.0
 
 
 def _odds(inside: Maps) -> NDArray[np.int8]:
