@@ -53,7 +53,7 @@ Follow = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="Motion by which masks that are fed back follow the picture: whole, ilk or tvl1 (none).",
+        help="Motion by which other frames follow the picture: whole; for masks fed back also ilk, tvl1 (none).",
         rich_help_panel=options.SYSTEM,
     ),
 ]

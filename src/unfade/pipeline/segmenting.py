@@ -61,7 +61,7 @@ def open_predictor(system: Any, weights: Weights, settings: PredictSettings) -> 
     if settings.starter is not None:
         engine.begin_with(open_starter(settings.starter, settings)[0])
     if settings.follow is not None:
-        engine.follow(load("motions", settings.follow)(float(np.prod(system.view.diameter_px)) ** 0.5))
+        engine.follow(load("motions", settings.follow))
     if settings.uncertainty is not None:
         others = [engine.placed(w.into(system.network())) for w in open_members(system, weights, settings)]
         estimator = load("estimators", settings.uncertainty)(settings.estimator)

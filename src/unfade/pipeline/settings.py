@@ -48,7 +48,8 @@ class PredictSettings(Settings):
         None, description="system for single frames that gives a network fed with its own masks the first one"
     )
     follow: Literal["whole", "ilk", "tvl1"] | None = Field(
-        None, description="how masks that are fed back follow the picture: whole = it moves as one | a dense flow"
+        None,
+        description="how other frames follow the picture: whole = it moves as one | a dense flow, for masks fed back",
     )
 
 

@@ -7,7 +7,7 @@ over a file, a watched folder and a session at the microscope are one path.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -111,17 +111,17 @@ class Engine(ABC):
         """
         raise SettingsError(f"{type(self.system).__name__} is not fed with its own masks; leave the starter out.")
 
-    def follow(self, motion: Any) -> None:
-        """From now on move the masks that are fed back along with the picture, by an estimator of its motion.
+    def follow(self, make: Callable[[float], Any]) -> None:
+        """From now on move what is known of other frames along with the picture, by an estimator of its motion.
+
+        `make` gives the estimator for objects of a diameter in px.
 
         Raises
         ------
         SettingsError
-            If this engine feeds no masks back.
+            If this engine looks at single frames, or needs another kind of motion.
         """
-        raise SettingsError(
-            f"{type(self.system).__name__} is not fed with its own masks, which could follow; leave it."
-        )
+        raise SettingsError(f"{type(self.system).__name__} uses nothing of other frames that could follow; leave it.")
 
     @abstractmethod
     def context(self, movie: Movie, t: int, channel: int) -> NDArray[Any]:

@@ -3,7 +3,7 @@
 A window shows a network what a nucleus looked like before and looks like later, but it decides every frame by itself,
 and where the signal is faint it wavers. Nuclei do not come and go from frame to frame; the average, in which frames
 weigh less the farther they are, is what the movie as a whole says. Frames in which nuclei lie elsewhere are not heard:
-nothing is moved here. Votes and everything else are those of the frame.
+unless pictures follow each other (`follow`), nothing is moved. Votes and everything else are those of the frame.
 """
 
 from __future__ import annotations
@@ -15,24 +15,29 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from unfade.errors import SettingsError
 from unfade.predict.engine import Ends
+from unfade.predict.following import laid_over
 from unfade.predict.stitched import Part, find_part, joined, parts_of
-from unfade.predict.windows import Held, WindowPredictor, WindowStage
+from unfade.predict.windows import Held, WindowPredictor, WindowStage, between
 from unfade.records import Evidence, Instances
 
 Maps = NDArray[np.float32]
+Odds = NDArray[np.int8]
 
 MOST = 4.6  # nats, a probability of 0.99: no single frame says more
 STEP = MOST / 127  # of log-odds that are kept
+UNSEEN = -128  # in place of log-odds where a frame does not show what lies in another
+CHANCE = (1 / (1 + np.exp(-STEP * np.arange(256).astype(np.uint8).view(np.int8).astype(float)))).astype(np.float32)
+CHANCE[128] = -1  # of unseen pixels
 UNLIKE, ALIKE = 0.4, 0.6  # overlap of two foregrounds up to which a frame is not heard, and from which it is in full
 
 
 class Kept(NamedTuple):
     """Maps of one part of a frame until the frames after it are known."""
 
-    odds: NDArray[np.int8]  # (Y, X) log-odds of the foreground in units of `STEP`
+    odds: Odds  # (Y, X) log-odds of the foreground in units of `STEP`
     rest: NDArray[np.float16]  # (K - 1, Y, X) all other maps
-    coarse: NDArray[np.uint8]  # foreground of every second row and column, 0 to 255
 
 
 @dataclass
@@ -88,8 +93,7 @@ class EvidenceStage(WindowStage):
         for y0, x0, y1, x1 in (part.seen for part in self._parts(state)):
             piece = np.ascontiguousarray(window[:, y0:y1, x0:x1])
             maps = self.predictor.maps(piece, self.zoom, ends)
-            coarse = np.rint(255 * np.clip(maps[0, ::2, ::2], 0, 1)).astype(np.uint8)
-            out.append(Kept(_odds(maps[0]), maps[1:].astype(np.float16), coarse))
+            out.append(Kept(_odds(maps[0]), maps[1:].astype(np.float16)))
         self.seconds += time.perf_counter() - began
         return out
 
@@ -98,22 +102,34 @@ class EvidenceStage(WindowStage):
         began = time.perf_counter()
         parts, first = self._parts(state), t - self.evidence.past
         near = [k for k in range(first, t + self.evidence.future + 1) if k in state.maps]
-        weights = {k: self._weight(state, t, k) for k in near}
+        odds = {k: [self._laid_odds(state, k, t, n) for n in range(len(parts))] for k in near}
+        weights = {k: self._weight(odds[t], odds[k], k - t) for k in near}
         found = []
         for n, part in enumerate(parts):
-            own = state.maps[t][n]
-            inside = averaged([(state.maps[k][n].odds, weight) for k, weight in weights.items()], self.evidence.level)
-            maps = np.concatenate([inside[None], own.rest.astype(np.float32)])
+            inside = averaged([(odds[k][n], weight) for k, weight in weights.items()], self.evidence.level)
+            maps = np.concatenate([inside[None], state.maps[t][n].rest.astype(np.float32)])
             found.append(self._placed(part, maps, state.size, len(parts)))
         for old in [k for k in state.maps if k <= first]:
             del state.maps[old]
+        for old in [k for k in state.place if k < min(state.maps, default=0) and k not in state.frames]:
+            del state.place[old]
         self.seconds += time.perf_counter() - began
         return found[0] if len(parts) == 1 else joined(found, parts, state.size)
 
-    def _weight(self, state: Waiting, t: int, k: int) -> float:
-        """How much frame `k` is heard on frame `t`."""
-        heard = np.clip((alike(state.maps[t], state.maps[k]) - UNLIKE) / (ALIKE - UNLIKE), 0, 1)
-        return 1.0 if k == t else float(heard) * self.evidence.keep ** abs(k - t)
+    def _laid_odds(self, state: Waiting, k: int, t: int, n: int) -> Odds:
+        """Log-odds of part `n` of frame `k`, laid over frame `t` where frames follow the picture."""
+        own = state.maps[k][n].odds
+        if self.motion is None or k == t:
+            return own
+        moved = laid_over(own, between(state, t, k), beyond=float("nan"))
+        return np.asarray(np.where(np.isnan(moved), UNSEEN, np.rint(moved)), np.int8)
+
+    def _weight(self, own: list[Odds], other: list[Odds], frames: int) -> float:
+        """How much another frame, so many frames away, is heard."""
+        if frames == 0:
+            return 1.0
+        heard = np.clip((alike(own, other) - UNLIKE) / (ALIKE - UNLIKE), 0, 1)
+        return float(heard) * self.evidence.keep ** abs(frames)
 
     def _placed(self, part: Part, maps: Maps, size: tuple[int, int], count: int) -> Instances:
         if count == 1:
@@ -122,32 +138,43 @@ class EvidenceStage(WindowStage):
         return find_part(nothing, part, lambda _: self.predictor.decoded(maps, self.zoom))
 
     def _parts(self, state: Waiting) -> list[Part]:
-        return parts_of(state.size, self.predictor.system.view, self.zoom)
+        parts = parts_of(state.size, self.predictor.system.view, self.zoom)
+        if len(parts) > 1 and self.motion is not None:
+            raise SettingsError("Frames this large are taken in parts, which cannot follow the picture; leave it out.")
+        return parts
 
 
-def alike(one: list[Kept], two: list[Kept]) -> float:
-    """Overlap of the foregrounds of two frames, 0..1: the smaller of both probabilities over the larger, all summed."""
-    pairs = [(a.coarse, b.coarse) for a, b in zip(one, two, strict=True)]
-    larger = sum(int(np.maximum(a, b).sum(dtype=np.int64)) for a, b in pairs)
-    return sum(int(np.minimum(a, b).sum(dtype=np.int64)) for a, b in pairs) / larger if larger else 1.0
+def alike(one: list[Odds], two: list[Odds]) -> float:
+    """Overlap of the foregrounds of two frames, 0..1: the smaller of both probabilities over the larger, all summed.
+
+    Every second row and column is looked at; what was out of view in either does not count.
+    """
+    smaller = larger = 0.0
+    for a, b in zip(one, two, strict=True):
+        p, q = CHANCE[a[::2, ::2].view(np.uint8)], CHANCE[b[::2, ::2].view(np.uint8)]
+        seen = (p >= 0) & (q >= 0)
+        smaller += float(np.minimum(p, q)[seen].sum(dtype=np.float64))
+        larger += float(np.maximum(p, q)[seen].sum(dtype=np.float64))
+    return smaller / larger if larger > 0 else 1.0
 
 
-def _odds(inside: Maps) -> NDArray[np.int8]:
+def _odds(inside: Maps) -> Odds:
     """Log-odds of probabilities, in units of `STEP`."""
     chance = np.clip(inside, 1e-6, 1 - 1e-6)
     odds = np.clip(np.log(chance / (1 - chance)), -MOST, MOST)
     return np.asarray(np.rint(odds / STEP), np.int8)
 
 
-def averaged(odds: list[tuple[NDArray[np.int8], float]], level: float) -> Maps:
+def averaged(odds: list[tuple[Odds, float]], level: float) -> Maps:
     """Probability `(Y, X)` that the weighted mean of log-odds stands for, where `level` speaks neither for nor against.
 
-    The frame itself is among them, with a weight of 1.
+    The frame itself is among them, with a weight of 1. Frames are not heard on pixels that they do not show.
     """
-    total, weight = np.zeros(odds[0][0].shape, np.float32), 0.0
+    total, weight = np.zeros(odds[0][0].shape, np.float32), np.zeros(odds[0][0].shape, np.float32)
     for one, share in odds:
-        total += one * np.float32(share * STEP)
-        weight += share
-    return np.asarray(
-        1 / (1 + np.exp(np.float32(np.log(level / (1 - level))) - total / np.float32(weight))), np.float32
-    )
+        if share > 0:
+            seen = one != UNSEEN
+            total += np.where(seen, one, 0) * np.float32(share * STEP)
+            weight += seen * np.float32(share)
+    neutral = np.float32(np.log(level / (1 - level)))
+    return np.asarray(1 / (1 + np.exp(neutral - total / weight)), np.float32)

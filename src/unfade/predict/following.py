@@ -1,8 +1,10 @@
-"""A mask that is fed back, moved along with the picture before the network sees it again.
+"""What is known of other frames, moved along with the picture before it is used.
 
-Steps between frames are often smaller than a pixel. Moved as pixels, a mask would lose them to rounding and stay behind
-a little more with every frame; so it is kept as the signed distance to its outline, which loses nothing when it is read
-between pixels. What the network draws anew replaces it only where that is not the same outline in whole pixels.
+Frames of a window, and what was found in neighbours, are laid over a frame by one map for the whole picture. Masks
+that are fed back may follow any flow. Steps between frames are often smaller than a pixel. Moved as pixels, a mask
+would lose them to rounding and stay behind a little more with every frame; so it is kept as the signed distance to its
+outline, which loses nothing when it is read between pixels. What the network draws anew replaces it only where that
+is not the same outline in whole pixels.
 """
 
 from __future__ import annotations
@@ -12,6 +14,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+
+from unfade.records import View
 
 Floats = NDArray[np.float32]
 
@@ -25,6 +29,33 @@ class Motion(Protocol):
     def between(self, first: NDArray[Any], second: NDArray[Any]) -> Floats:
         """Flow `(2, Y, X)` px: what lies at p in `first` lies at p + flow(p) in `second`."""
         ...
+
+
+class Whole(Protocol):
+    """The motion of a picture that moves as one."""
+
+    def matrix(self, first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.float64]:
+        """Map `(3, 3)` of (y, x, 1) px: what lies at p in `first` lies at matrix · p in `second`."""
+        ...
+
+
+def usual_diameter(view: View) -> float:
+    """Diameter at which a network sees its objects, px."""
+    low, high = view.diameter_px
+    return float(np.sqrt(low * high))
+
+
+def laid_over(picture: NDArray[Any], matrix: NDArray[np.float64], beyond: float | None = None) -> Floats:
+    """A picture `(Y, X)` of another frame as it lies in this one, whose places `matrix` takes there.
+
+    What lies beyond its border is `beyond`, or the nearest pixel of the border.
+    """
+    how = {"mode": "nearest"} if beyond is None else {"mode": "constant", "cval": beyond}
+    seen = np.asarray(picture, np.float32)
+    if np.array_equal(matrix, np.eye(3)):
+        return seen
+    out: NDArray[Any] = ndimage.affine_transform(seen, matrix[:2, :2], matrix[:2, 2], order=1, **how)
+    return np.asarray(out, np.float32)
 
 
 def depth_of(mask: NDArray[np.bool_]) -> Floats:

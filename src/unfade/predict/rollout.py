@@ -10,7 +10,7 @@ Where the picture moves, the mask can be moved along with it before it is fed ba
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from unfade.errors import SettingsError, ShapeError
 from unfade.ops.normalise import PooledLevels, scaled, sequence_levels
 from unfade.predict.engine import Ends, Engine, Segmenter, Stage
-from unfade.predict.following import Floats, Motion, depth_of, moved, renewed
+from unfade.predict.following import Floats, Motion, depth_of, moved, renewed, usual_diameter
 from unfade.predict.frames import FramePredictor, _resized
 from unfade.predict.tiled import predict_tiled
 from unfade.records import Instances
@@ -54,9 +54,9 @@ class RolloutPredictor(FramePredictor):
     starter: Engine | None = None
     motion: Motion | None = None
 
-    def follow(self, motion: Motion) -> None:
+    def follow(self, make: Callable[[float], Motion]) -> None:
         """Move masks along with the picture before they are fed back; references stay as they are."""
-        self.motion = motion
+        self.motion = make(usual_diameter(self.system.view))
 
     def begin_with(self, starter: Engine) -> None:
         """Let an engine for single frames find the objects of the first frame, as the first estimate.

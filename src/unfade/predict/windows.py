@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from unfade.errors import SettingsError
 from unfade.ops.normalise import PooledLevels
 from unfade.predict.engine import Ends, Stage
+from unfade.predict.following import Whole, laid_over, usual_diameter
 from unfade.predict.frames import FramePredictor
 from unfade.records import Instances, Movie
 
@@ -22,6 +25,15 @@ class WindowPredictor(FramePredictor):
     Before the first and after the last frame of the movie stands the first or the last frame. All frames of a movie
     are normalised alike, so that a signal that rises or falls is seen to do so.
     """
+
+    motion: Callable[[float], Whole] | None = None
+
+    def follow(self, make: Callable[[float], Any]) -> None:
+        """Lay the frames of a window over the one in question by the motion of the picture as a whole."""
+        if not hasattr(make, "matrix"):
+            name = type(self.system).__name__
+            raise SettingsError(f"{name} can follow a picture that moves as one alone; choose 'whole' or leave it.")
+        self.motion = make
 
     def context(self, movie: Movie, t: int, channel: int) -> NDArray[Any]:
         """One channel of the frames of the window, `(L, Y, X)`."""
@@ -53,6 +65,7 @@ class Held:
     frames: dict[int, NDArray[Any]] = field(default_factory=dict)  # by number
     pushed: int = 0
     levels: PooledLevels = field(default_factory=PooledLevels)
+    place: dict[int, NDArray[np.float64]] = field(default_factory=dict)  # (3, 3) from the first frame to each
 
 
 class WindowStage:
@@ -64,6 +77,8 @@ class WindowStage:
         self.lag: int | None = view.future
         self.memory: int | None = view.past if ends is not None else None
         self.seconds = 0.0
+        make = predictor.motion
+        self.motion = None if make is None else make(usual_diameter(view) / zoom)
 
     def start(self) -> Held:
         """No frame yet."""
@@ -83,7 +98,11 @@ class WindowStage:
     def _take(self, state: Held, frame: NDArray[Any]) -> None:
         """Keep the channel that is segmented."""
         image = np.array(frame[self.channel])
-        state.frames[state.pushed] = image
+        last, t = state.frames.get(state.pushed - 1), state.pushed
+        state.place[t] = np.eye(3)
+        if self.motion is not None and last is not None:
+            state.place[t] = self.motion.matrix(last, image) @ state.place[t - 1]
+        state.frames[t] = image
         state.pushed += 1
         if self.ends is None:
             state.levels.add(image)
@@ -98,8 +117,20 @@ class WindowStage:
     def _window(self, state: Held, t: int) -> tuple[NDArray[Any], Ends]:
         """The frames that the network sees of frame `t`, `(L, Y, X)`, and their ends; what is too old is dropped."""
         view = self.predictor.system.view
-        window = np.stack([state.frames[min(max(t + o, 0), state.pushed - 1)] for o in view.offsets])
+        numbers = [min(max(t + o, 0), state.pushed - 1) for o in view.offsets]
+        window = np.stack([self._laid(state, k, t) for k in numbers])
         pair = self.ends[0] if self.ends is not None else state.levels.ends()
         for old in [n for n in state.frames if n < t + 1 - view.past]:
             del state.frames[old]
         return window, [pair] * len(window)
+
+    def _laid(self, state: Held, k: int, t: int) -> NDArray[Any]:
+        """Frame `k`, laid over frame `t` where frames follow the picture."""
+        if self.motion is None or k == t:
+            return state.frames[k]
+        return laid_over(state.frames[k], between(state, t, k))
+
+
+def between(state: Held, t: int, k: int) -> NDArray[np.float64]:
+    """Where places of frame `t` lie in frame `k`, `(3, 3)`."""
+    return np.asarray(state.place[k] @ np.linalg.inv(state.place[t]))

@@ -151,7 +151,7 @@ def inconsistency(nodes: Nodes, settings: RepairSettings) -> Floats:
 
     a = 1 - exp(-(ln(area / reference) / s)² / 2), s such that a factor of `jump` reaches the threshold,
     f = how far its IoU with both neighbours in time, centroids made equal, falls below 0.6, over 0.6,
-    c = `faded` times the share of the reference's contrast that is lost,
+    c = 0.4 · the share of the reference's contrast that is lost,
 
     or, where the usual size of a nucleus is known, the doubt that such an area raises by itself.
     """
@@ -194,7 +194,7 @@ def _of_track(nodes: Nodes, at: Ints, size: float | None, settings: RepairSettin
     form = np.zeros(len(at))
     form[known] = np.clip((0.6 - np.nanmax(neighbours[:, known], axis=0)) / 0.6, 0, 1)
     lost = np.clip(1 - np.abs(nodes.contrast[at]) / contrast, 0, 1) if contrast > 0.05 else np.zeros(len(at))
-    return np.asarray(1 - (1 - area) * (1 - form) * (1 - settings.faded * lost), np.float64)
+    return np.asarray(1 - (1 - area) * (1 - form) * (1 - 0.4 * lost), np.float64)
 
 
 def _stretches(nodes: Nodes, at: Ints, settings: RepairSettings) -> list[Ints]:

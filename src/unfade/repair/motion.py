@@ -59,7 +59,7 @@ class TotalVariation:
 
         a, b = (evened(smaller(image, self.shrink), self.even_px) for image in (first, second))
         flow = np.asarray(optical_flow_tvl1(a, b), np.float32)
-        return np.asarray(self.shrink * enlarged(flow, (first.shape[0], first.shape[1])), np.float32)
+        return np.asarray(self.shrink * _enlarged(flow, (first.shape[0], first.shape[1])), np.float32)
 
 
 class IterativeLucasKanade:
@@ -79,7 +79,7 @@ class IterativeLucasKanade:
         """Flow `(2, Y, X)` px from `first` `(Y, X)` to `second`."""
         b, a = self._prepared(second), self._prepared(first)
         flow = iterative_flow(a, b, self.radius, WARPS)
-        return np.asarray(self.shrink * enlarged(flow, (first.shape[0], first.shape[1])), np.float32)
+        return np.asarray(self.shrink * _enlarged(flow, (first.shape[0], first.shape[1])), np.float32)
 
     def _prepared(self, image: Array) -> list[Floats]:
         """The image made coarser and evened, at all sizes; every frame comes twice in a row, on either side."""
@@ -102,7 +102,7 @@ def smaller(image: Array, factor: int) -> Floats:
     return np.asarray(full.reshape(rows // factor, factor, columns // factor, factor).mean(axis=(1, 3)), np.float32)
 
 
-def enlarged(flow: Floats, shape: tuple[int, ...]) -> Floats:
+def _enlarged(flow: Floats, shape: tuple[int, ...]) -> Floats:
     """Bilinear values of maps `(2, y, x)` made of blocks at the pixels of a larger `(Y, X)`."""
     at = []
     for small, large in zip(flow.shape[1:], shape, strict=True):

@@ -45,9 +45,6 @@ class RepairSettings(Settings):
     jump: float = Field(1.5, gt=1, description="factor of area from one frame to the next that is not believed")
     join: float = Field(0.25, gt=0, le=1, description="IoU of a carried mask and one that appears that makes them one")
     agree: float = Field(0.6, gt=0, le=1, description="IoU with what was carried from which a doubted mask may stay")
-    faded: float = Field(
-        0.4, ge=0, le=1, description="doubt of a mask that has lost all of its track's contrast; 1 = never believed"
-    )
     drift: bool = Field(True, description="whether the stage's drift is estimated and removed first")
     diameter_px: float | None = Field(None, gt=0, description="usual diameter of a nucleus; unset = from the movie")
 

@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from unfade.repair.lucas_kanade import pyramid
-from unfade.repair.motion import EVEN, GRAIN, enlarged, evened, smaller
+from unfade.repair.motion import EVEN, GRAIN, evened, smaller
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 
 STEPS = 12  # at every size
+PULL = [1e-3, 1e-3, 1e-6] * 2  # by which flow is held back where little is seen: slopes more than shifts
 SMALL = 1e-3  # px at the border from which a step is the last one
 USUAL = 1.345  # errors, in units of their spread, from which a pixel weighs less
 
@@ -32,23 +33,25 @@ class WholePicture:
 
     def between(self, first: NDArray[Any], second: NDArray[Any]) -> Floats:
         """Flow `(2, Y, X)` px from `first` `(Y, X)` to `second`."""
+        grid = np.indices(first.shape, np.float64)
+        matrix = self.matrix(first, second)
+        moved = np.tensordot(matrix[:2, :2], grid, 1) + matrix[:2, 2, None, None]
+        return np.asarray(moved - grid, np.float32)
+
+    def matrix(self, first: NDArray[Any], second: NDArray[Any]) -> Doubles:
+        """The map `(3, 3)` of places (y, x, 1) px: what lies at p in `first` lies at matrix · p in `second`."""
         a, b = (
             pyramid(ndimage.gaussian_filter(evened(smaller(image, self.shrink), self.even_px), 1.0))
             for image in (first, second)
         )
-        return np.asarray(self.shrink * enlarged(affine_flow(a, b), (first.shape[0], first.shape[1])), np.float32)
-
-
-def affine_flow(first: list[Floats], second: list[Floats]) -> Floats:
-    """Flow `(2, Y, X)` px of the affine map that explains best how the second picture differs from the first.
-
-    Both are pyramids, the coarsest size first.
-    """
-    share = np.zeros((2, 3))  # flow in units of half the picture's sides, of (y, x, 1) in -1..1
-    for a, b in zip(first, second, strict=True):
-        share = _fitted(np.asarray(a, np.float64), np.asarray(b, np.float64), share)
-    half = np.array(first[-1].shape) / 2
-    return np.asarray(np.tensordot(share, _frame(first[-1].shape), 1) * half[:, None, None], np.float32)
+        share = np.zeros((2, 3))
+        for coarse, other in zip(a, b, strict=True):
+            share = _fitted(np.asarray(coarse, np.float64), np.asarray(other, np.float64), share)
+        half = self.shrink * np.array(a[-1].shape) / 2
+        to_share = np.array([[1 / half[0], 0, 0.5 / half[0] - 1], [0, 1 / half[1], 0.5 / half[1] - 1], [0, 0, 1]])
+        out = np.eye(3)
+        out[:2] += half[:, None] * share @ to_share
+        return out
 
 
 def _frame(shape: tuple[int, ...]) -> Doubles:
@@ -58,6 +61,7 @@ def _frame(shape: tuple[int, ...]) -> Doubles:
 
 
 def _fitted(a: Doubles, b: Doubles, share: Doubles) -> Doubles:
+    """A better flow from `a` to `b`, `(2, 3)`: in units of half the sides, of (y, x, 1) in -1..1."""
     places, half = _frame(a.shape), np.array(a.shape) / 2
     grid = np.indices(a.shape, np.float64)
     slopes = [np.gradient(b, axis=k) for k in (0, 1)]
@@ -74,7 +78,7 @@ def _fitted(a: Doubles, b: Doubles, share: Doubles) -> Doubles:
         slope = (ndimage.map_coordinates(s, at, order=1, mode="nearest")[inside] for s in slopes)
         columns = np.concatenate([s * h * known for s, h in zip(slope, half, strict=True)])
         matrix = (columns * weight) @ columns.T
-        matrix += 1e-6 * np.trace(matrix) / 6 * np.eye(6)
+        matrix += np.trace(matrix) / 6 * np.diag(PULL)
         if not matrix.any():
             return share
         step = np.linalg.solve(matrix, (columns * weight) @ error).reshape(2, 3)

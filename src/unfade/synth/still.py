@@ -71,7 +71,7 @@ class StillMovie(TranslocationMovie):
         return affine @ np.linalg.inv(affine[0]), drift - drift[0]
 
     @cached_property
-    def _corner(self) -> NDArray[np.int64]:
+    def corner(self) -> NDArray[np.int64]:
         """First pixel of the field in the still; a field that is larger than the still has it in its middle."""
         rng = np.random.default_rng([self.settings.seed, 6])
         room = np.array(self._still[0].shape) - np.array(self.shape[2:])
@@ -85,7 +85,7 @@ class StillMovie(TranslocationMovie):
         corners = np.array([[y, x] for y in (low, size[0] - low) for x in (low, size[1] - low)], float)
         affine, drift = self._motion
         at = np.einsum("tij,tnj->tni", np.linalg.inv(affine), corners - (size - 1) / 2 - drift[:, None])
-        at = at + (size - 1) / 2 + self._corner
+        at = at + (size - 1) / 2 + self.corner
         beyond = np.maximum(-at.min((0, 1)), at.max((0, 1)) - np.array(self._still[0].shape) + 1)
         y, x = (max(int(np.ceil(far)), 0) + 1 for far in beyond)
         return y, x
@@ -107,7 +107,7 @@ class StillMovie(TranslocationMovie):
         centre[ids - 1] = ndimage.center_of_mass(nuclei > 0, nuclei, ids)
         middle = (np.array(self.shape[2:]) - 1) / 2
         affine, drift = self._motion
-        own = centre - self._corner - self._rim - middle
+        own = centre - self.corner - self._rim - middle
         where = np.einsum("tij,nj->tni", affine, own) + middle + drift[:, None]
         frames, area = self.settings.frames, np.bincount(nuclei.ravel(), minlength=count + 1)[1:]
         alive = np.broadcast_to(area > 0, (frames, count))
@@ -127,7 +127,7 @@ class StillMovie(TranslocationMovie):
         marker = np.where(layers.nuclei > 0, layers.grain, 0)
         nuclei, cells = (self._moved(ids, t, order=0) for ids in (layers.nuclei, layers.cells))
         here = np.flatnonzero(self.paths.alive[t])
-        y, x = self._corner + self._rim
+        y, x = self.corner + self._rim
         self._litter(light, (int(y), int(x)))  # part of the picture: it moves along
         return Scene(
             np.maximum(self._moved(light, t, order=1), 0),
@@ -164,7 +164,7 @@ class StillMovie(TranslocationMovie):
         inverse = np.linalg.inv(affine[t])
         size = np.array(self.shape[2:]) + 2 * self.margin_px
         middle = (np.array(self.shape[2:]) - 1) / 2
-        start = middle + self._corner + self._rim - inverse @ (self.margin_px + middle + drift[t])
+        start = middle + self.corner + self._rim - inverse @ (self.margin_px + middle + drift[t])
         shape = (int(size[0]), int(size[1]))
         out: NDArray[Any] = ndimage.affine_transform(picture, inverse, start, shape, order=order, mode="nearest")
         return out

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from unfade.errors import SettingsError
 from unfade.pipeline.segmenting import found_in, movie_ends, open_stage
 from unfade.predict import stitched
 from unfade.predict.evidence import EvidenceStage, averaged
@@ -52,7 +53,7 @@ def run(runner: WindowPredictor, movie: Movie, first: int = 0) -> list[np.ndarra
 
 def heard(one: np.ndarray, two: np.ndarray) -> float:
     """Share by which two frames hear each other: none where their foregrounds overlap by 0.4, all from 0.6 on."""
-    a, b = (np.rint(255 * np.clip(v[::2, ::2], 0, 1)) for v in (one, two))
+    a, b = (np.clip(v[::2, ::2], 0.01, 0.99) for v in (one, two))
     return float(np.clip((np.minimum(a, b).sum() / np.maximum(a, b).sum() - 0.4) / 0.2, 0, 1))
 
 
@@ -134,6 +135,43 @@ def test_frames_in_which_all_lies_elsewhere_are_not_heard() -> None:
         assert np.abs(mine[0] - own[0]).max() < 0.01
     still = run(engine(), Movie.of(np.repeat(image[:1], 7, axis=0)))
     assert all(np.array_equal(one, still[0]) for one in still[2:5])
+
+
+class Steps:
+    """Every picture lies so many px below and to the right of the one before."""
+
+    def __init__(self, diameter_px: float) -> None:
+        self.step = (2.0, 3.0)
+
+    def matrix(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        out = np.eye(3)
+        out[:2, 2] = self.step
+        return out
+
+
+def test_frames_can_follow_a_picture_that_moves_as_one() -> None:
+    rng = np.random.default_rng(5)
+    wide = rng.uniform(0, 1000, (60, 90))
+    moving = np.stack([wide[20 - 2 * t : 52 - 2 * t, 30 - 3 * t : 70 - 3 * t] for t in range(7)])[:, None]
+    runner = engine(Evidence(3, 3, 0.9, 0.6))
+    runner.follow(Steps)
+    follows = run(runner, Movie.of(moving))
+    still = np.repeat(moving[3:4], 7, axis=0)
+    rests = run(engine(Evidence(3, 3, 0.9, 0.6)), Movie.of(still))
+    inner = (slice(8, -8), slice(10, -10))
+    low, high = movie_ends(Movie.of(moving), 0)[0]
+    base, top = movie_ends(Movie.of(still), 0)[0]
+    assert abs(low - base) < 20
+    assert abs(high - top) < 20
+    assert np.abs(follows[3][0][inner] - rests[3][0][inner]).max() < 0.1
+    assert np.abs(follows[3][1][inner] - rests[3][1][inner]).max() < 0.05
+    assert np.abs(run(engine(Evidence(3, 3, 0.9, 0.6)), Movie.of(moving))[3][1] - rests[3][1]).max() > 0.2
+    assert follows[3].shape == (2, 32, 40)
+
+
+def test_windows_follow_a_picture_as_a_whole_alone() -> None:
+    with pytest.raises(SettingsError, match="choose 'whole'"):
+        engine().follow(lambda diameter_px: object())
 
 
 def test_lexy_listens_to_both_sides_offline_and_to_the_past_online() -> None:

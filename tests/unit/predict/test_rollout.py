@@ -201,6 +201,9 @@ class Copying(Spread):
 class Rightwards:
     """All moves to the right by half a pixel per frame."""
 
+    def __init__(self, diameter_px: float) -> None:
+        self.diameter_px = diameter_px
+
     def between(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         flow = np.zeros((2, *first.shape), np.float32)
         flow[1] = -0.5
@@ -213,7 +216,7 @@ def test_masks_can_follow_the_picture(zoom: float) -> None:
     image[:, 0, 8:16, 6:14] = 100
     runner = RolloutPredictor(Copying(), nn.Identity(), torch.device("cpu"), "float32", 1024)
     stays = masks(list(found_in(Movie.of(image), open_stage(runner, Movie.of(image), 0, zoom))))
-    runner.follow(Rightwards())
+    runner.follow(Rightwards)
     follows = masks(list(found_in(Movie.of(image), open_stage(runner, Movie.of(image), 0, zoom))))
     assert np.array_equal(stays[8], stays[0])
     middle = [np.argwhere(mask > 0)[:, 1].mean() for mask in follows]
@@ -223,5 +226,5 @@ def test_masks_can_follow_the_picture(zoom: float) -> None:
 
 def test_only_networks_that_feed_on_masks_can_follow() -> None:
     plain = NucleiUNet(NucleiUNetSettings(width=8))
-    with pytest.raises(SettingsError, match="not fed with its own masks"):
-        open_engine(plain, plain.network(), PredictSettings()).follow(Rightwards())
+    with pytest.raises(SettingsError, match="nothing of other frames"):
+        open_engine(plain, plain.network(), PredictSettings()).follow(Rightwards)

@@ -139,10 +139,10 @@ def test_beyond_the_border_lies_the_mirror_image_with_nuclei_of_its_own() -> Non
 
 
 def test_a_smaller_field_lies_anywhere_in_the_still() -> None:
-    places = {tuple(movie(height_px=40, width_px=40, seed=k)._corner) for k in range(6)}
+    places = {tuple(movie(height_px=40, width_px=40, seed=k).corner) for k in range(6)}
     assert len(places) > 3
     made = movie(height_px=40, width_px=40, seed=2)
-    y, x = made._corner
+    y, x = made.corner
     assert np.array_equal(made.frame(0).nuclei, scene()[1][y : y + 40, x : x + 40])
 
 
