@@ -43,7 +43,7 @@ def main() -> None:
     for pair in pairs:
         found = overfit(*pair.split("/"), options.width, options.steps, options.target)
         reached.append(found["Dice"] > options.target)
-        print(json.dumps({"pair": pair, **found}), flush=True)
+        print(json.dumps({"pair": pair, **found, "Dice": round(found["Dice"], 6)}), flush=True)
     print(json.dumps({"pairs": len(pairs), "above": options.target, "reached": sum(reached)}))
 
 
@@ -80,7 +80,7 @@ def overfit(network: str, encoder: str, width: int, steps: int, target: float) -
         "width": width,
         "steps": step,
         "seconds": round(time.perf_counter() - began, 1),
-        "Dice": round(dice, 4),
+        "Dice": dice,
     }
 
 
