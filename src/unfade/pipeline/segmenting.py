@@ -24,7 +24,7 @@ from unfade.settings import Settings
 from unfade.weights.catalogue import Weights, load_weights
 
 Progress = Callable[[str, int, int], None]
-VERSION = 2  # rises when the same settings would give other objects
+VERSION = 3  # rises when the same settings would give other objects
 PARTS = "parts"  # folder of what was found in parts of huge frames
 STEPS = 255  # of the uncertainty maps that are kept
 FIELDS = ("shape", "frame", "id", "kind", "box", "runs", "offset", "score", "u_total", "u_data", "u_model")

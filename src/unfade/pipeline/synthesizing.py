@@ -124,11 +124,11 @@ def compose(
 
 def _moving(folder: Path, settings: StillSettings) -> StillMovie:
     """The movie of one still of a folder."""
-    found = [s for s in read_stills(folder) if not settings.still or s.name == Path(settings.still).stem]
+    found = [s for s in read_stills(folder) if settings.still in ("", s.name) or s.name == Path(settings.still).stem]
     if not found:
         raise MissingInputError(f"There is no still '{settings.still}' in {folder / 'images'}; check its name.")
     require_single(found[0])
-    return StillMovie(found[0].image[0, 0], found[0].labels[0], settings)
+    return StillMovie(found[0].image[0, 0], found[0].labels[0], settings.changed(still=found[0].name))
 
 
 def shapes_of(folder: Path, part: str = "train") -> NucleusShapes:

@@ -2,8 +2,9 @@
 
 A window shows a network what a nucleus looked like before and looks like later, but it decides every frame by itself,
 and where the signal is faint it wavers. Nuclei do not come and go from frame to frame; the average, in which frames
-weigh less the farther they are, is what the movie as a whole says. Frames in which nuclei lie elsewhere are not heard:
-unless pictures follow each other (`follow`), nothing is moved. Votes and everything else are those of the frame.
+weigh less the farther they are, is what the movie as a whole says. A frame is not heard where its nuclei lie elsewhere,
+so that one that moves is not outvoted by those that rest: unless pictures follow each other (`follow`), nothing moves.
+Votes and everything else are those of the frame.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from unfade.errors import SettingsError
 from unfade.predict.engine import Ends
-from unfade.predict.following import laid_over
+from unfade.predict.following import laid_over, usual_diameter
 from unfade.predict.stitched import Part, find_part, joined, parts_of
 from unfade.predict.windows import Held, WindowPredictor, WindowStage, between
 from unfade.records import Evidence, Instances
@@ -30,7 +32,10 @@ STEP = MOST / 127  # of log-odds that are kept
 UNSEEN = -128  # in place of log-odds where a frame does not show what lies in another
 CHANCE = (1 / (1 + np.exp(-STEP * np.arange(256).astype(np.uint8).view(np.int8).astype(float)))).astype(np.float32)
 CHANCE[128] = -1  # of unseen pixels
-UNLIKE, ALIKE = 0.4, 0.6  # overlap of two foregrounds up to which a frame is not heard, and from which it is in full
+UNLIKE, ALIKE = 0.3, 0.5  # overlap of two foregrounds up to which a frame is not heard, and from which it is in full
+AROUND = 3.0  # side of the surroundings in which they are compared, in diameters
+FLOOR = 0.02  # probability that says nothing of a nucleus; both foregrounds are compared above it
+LEAST = 1e-3  # mean of the larger foreground below which there is nothing to compare
 
 
 class Kept(NamedTuple):
@@ -103,10 +108,10 @@ class EvidenceStage(WindowStage):
         parts, first = self._parts(state), t - self.evidence.past
         near = [k for k in range(first, t + self.evidence.future + 1) if k in state.maps]
         odds = {k: [self._laid_odds(state, k, t, n) for n in range(len(parts))] for k in near}
-        weights = {k: self._weight(odds[t], odds[k], k - t) for k in near}
         found = []
         for n, part in enumerate(parts):
-            inside = averaged([(odds[k][n], weight) for k, weight in weights.items()], self.evidence.level)
+            heard = [(odds[k][n], self._weight(odds[t][n], odds[k][n], k - t)) for k in near]
+            inside = averaged(heard, self.evidence.level)
             maps = np.concatenate([inside[None], state.maps[t][n].rest.astype(np.float32)])
             found.append(self._placed(part, maps, state.size, len(parts)))
         for old in [k for k in state.maps if k <= first]:
@@ -124,12 +129,14 @@ class EvidenceStage(WindowStage):
         moved = laid_over(own, between(state, t, k), beyond=float("nan"))
         return np.asarray(np.where(np.isnan(moved), UNSEEN, np.rint(moved)), np.int8)
 
-    def _weight(self, own: list[Odds], other: list[Odds], frames: int) -> float:
-        """How much another frame, so many frames away, is heard."""
+    def _weight(self, own: Odds, other: Odds, frames: int) -> Maps:
+        """How much another frame, so many frames away, is heard on every pixel `(Y, X)`, or on all `(1, 1)`."""
+        keep = np.float32(self.evidence.keep ** abs(frames))
         if frames == 0:
-            return 1.0
-        heard = np.clip((alike(own, other) - UNLIKE) / (ALIKE - UNLIKE), 0, 1)
-        return float(heard) * self.evidence.keep ** abs(frames)
+            return np.full((1, 1), keep)
+        side = max(3, round(AROUND * usual_diameter(self.predictor.system.view) / self.zoom / 2))
+        heard = np.clip((alike(own, other, side) - UNLIKE) / (ALIKE - UNLIKE), 0, 1) * keep
+        return np.asarray(heard.repeat(2, 0).repeat(2, 1)[: own.shape[0], : own.shape[1]], np.float32)
 
     def _placed(self, part: Part, maps: Maps, size: tuple[int, int], count: int) -> Instances:
         if count == 1:
@@ -144,18 +151,19 @@ class EvidenceStage(WindowStage):
         return parts
 
 
-def alike(one: list[Odds], two: list[Odds]) -> float:
-    """Overlap of the foregrounds of two frames, 0..1: the smaller of both probabilities over the larger, all summed.
+def alike(one: Odds, two: Odds, side: int) -> Maps:
+    """Overlap of two foregrounds around every second pixel `(Y / 2, X / 2)`, 0..1; 1 where neither shows any.
 
-    Every second row and column is looked at; what was out of view in either does not count.
+    The smaller of both probabilities over the larger, summed over squares of `side` such pixels; what was out of view
+    in either does not count.
     """
-    smaller = larger = 0.0
-    for a, b in zip(one, two, strict=True):
-        p, q = CHANCE[a[::2, ::2].view(np.uint8)], CHANCE[b[::2, ::2].view(np.uint8)]
-        seen = (p >= 0) & (q >= 0)
-        smaller += float(np.minimum(p, q)[seen].sum(dtype=np.float64))
-        larger += float(np.maximum(p, q)[seen].sum(dtype=np.float64))
-    return smaller / larger if larger > 0 else 1.0
+    p, q = (CHANCE[odds[::2, ::2].view(np.uint8)] for odds in (one, two))
+    seen = (p >= 0) & (q >= 0)
+    smaller, larger = (
+        ndimage.uniform_filter(np.where(seen, np.maximum(pick(p, q) - FLOOR, 0), 0), side, mode="constant")
+        for pick in (np.minimum, np.maximum)
+    )
+    return np.where(larger > LEAST, smaller / np.maximum(larger, LEAST), np.float32(1))
 
 
 def _odds(inside: Maps) -> Odds:
@@ -165,16 +173,16 @@ def _odds(inside: Maps) -> Odds:
     return np.asarray(np.rint(odds / STEP), np.int8)
 
 
-def averaged(odds: list[tuple[Odds, float]], level: float) -> Maps:
+def averaged(odds: list[tuple[Odds, Maps]], level: float) -> Maps:
     """Probability `(Y, X)` that the weighted mean of log-odds stands for, where `level` speaks neither for nor against.
 
-    The frame itself is among them, with a weight of 1. Frames are not heard on pixels that they do not show.
+    Weights are maps, or one for all pixels `(1, 1)`. The frame itself is among them, with a weight of 1. Frames are not
+    heard on pixels that they do not show.
     """
     total, weight = np.zeros(odds[0][0].shape, np.float32), np.zeros(odds[0][0].shape, np.float32)
     for one, share in odds:
-        if share > 0:
-            seen = one != UNSEEN
-            total += np.where(seen, one, 0) * np.float32(share * STEP)
-            weight += seen * np.float32(share)
+        heard = share * (one != UNSEEN)
+        total += one * heard * np.float32(STEP)
+        weight += heard
     neutral = np.float32(np.log(level / (1 - level)))
     return np.asarray(1 / (1 + np.exp(neutral - total / weight)), np.float32)

@@ -66,6 +66,7 @@ class Held:
     pushed: int = 0
     levels: PooledLevels = field(default_factory=PooledLevels)
     place: dict[int, NDArray[np.float64]] = field(default_factory=dict)  # (3, 3) from the first frame to each
+    last: NDArray[Any] | None = None  # the newest frame, where frames follow the picture
 
 
 class WindowStage:
@@ -98,10 +99,11 @@ class WindowStage:
     def _take(self, state: Held, frame: NDArray[Any]) -> None:
         """Keep the channel that is segmented."""
         image = np.array(frame[self.channel])
-        last, t = state.frames.get(state.pushed - 1), state.pushed
-        state.place[t] = np.eye(3)
-        if self.motion is not None and last is not None:
-            state.place[t] = self.motion.matrix(last, image) @ state.place[t - 1]
+        t = state.pushed
+        if self.motion is not None:
+            step = np.eye(3) if state.last is None else self.motion.matrix(state.last, image)
+            state.place[t] = step @ state.place.get(t - 1, np.eye(3))
+            state.last = image
         state.frames[t] = image
         state.pushed += 1
         if self.ends is None:

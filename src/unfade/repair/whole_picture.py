@@ -20,6 +20,8 @@ Doubles = NDArray[np.float64]
 
 STEPS = 12  # at every size
 PULL = [1e-3, 1e-3, 1e-6] * 2  # by which flow is held back where little is seen: slopes more than shifts
+SEEN = 0.3  # share of the picture that must stay in view
+GAIN, ALIKE = 0.005, 0.3  # by how much frames must become more alike by the map, and how much at least (correlations)
 SMALL = 1e-3  # px at the border from which a step is the last one
 USUAL = 1.345  # errors, in units of their spread, from which a pixel weighs less
 
@@ -39,7 +41,10 @@ class WholePicture:
         return np.asarray(moved - grid, np.float32)
 
     def matrix(self, first: NDArray[Any], second: NDArray[Any]) -> Doubles:
-        """The map `(3, 3)` of places (y, x, 1) px: what lies at p in `first` lies at matrix · p in `second`."""
+        """The map `(3, 3)` of places (y, x, 1) px: what lies at p in `first` lies at matrix · p in `second`.
+
+        It is believed only where it makes the frames clearly more alike than they are without it; else nothing moves.
+        """
         a, b = (
             pyramid(ndimage.gaussian_filter(evened(smaller(image, self.shrink), self.even_px), 1.0))
             for image in (first, second)
@@ -47,11 +52,26 @@ class WholePicture:
         share = np.zeros((2, 3))
         for coarse, other in zip(a, b, strict=True):
             share = _fitted(np.asarray(coarse, np.float64), np.asarray(other, np.float64), share)
+        if not _better(np.asarray(a[-1], np.float64), np.asarray(b[-1], np.float64), share):
+            return np.eye(3)
         half = self.shrink * np.array(a[-1].shape) / 2
         to_share = np.array([[1 / half[0], 0, 0.5 / half[0] - 1], [0, 1 / half[1], 0.5 / half[1] - 1], [0, 0, 1]])
         out = np.eye(3)
         out[:2] += half[:, None] * share @ to_share
         return out
+
+
+def _better(a: Doubles, b: Doubles, share: Doubles) -> bool:
+    """Whether `b`, moved by a flow, is more like `a` than unmoved, by their correlation where both are seen."""
+    half = np.array(a.shape) / 2
+    at = np.indices(a.shape, np.float64) + np.tensordot(share, _frame(a.shape), 1) * half[:, None, None]
+    inside = ((at >= 0) & (at <= 2 * half[:, None, None] - 1)).all(0)
+    if inside.sum() < SEEN * inside.size:
+        return False
+    moved = ndimage.map_coordinates(b, at, order=1, mode="nearest")[inside]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        before, after = (float(np.corrcoef(a[inside], other)[0, 1]) for other in (b[inside], moved))
+    return after > before + GAIN and after > ALIKE
 
 
 def _frame(shape: tuple[int, ...]) -> Doubles:
