@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 import json
 import shutil
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ def replacing(path: Path) -> Iterator[Path]:
             yield part
             move(part, path)
         except BaseException:
-            remove(part)
+            clear(part)
             raise
 
 
@@ -105,6 +106,23 @@ def remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def clear(path: Path) -> None:
+    """Delete what a write that failed has left, also what its threads write after that.
+
+    Zarr writes chunks from threads of its own; those that have not failed may still make folders.
+    """
+    for pause_s in (0.05, 0.2, 0.5):
+        folder = path.is_dir()
+        with suppress(OSError):
+            remove(path)
+        if not folder:
+            break
+        time.sleep(pause_s)
+        if not path.exists():
+            return
+    remove(path)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from unfade.data.instancestore import overlapping, write_overlapping
 from unfade.data.labelstore import LabelWriter
-from unfade.data.outputs import PART, remove
+from unfade.data.outputs import PART, clear, remove
 from unfade.link import LinkSettings
 from unfade.link.cleanup import clean
 from unfade.ops.relabel import remap
@@ -157,7 +157,7 @@ def label_store(
             yield writer
     except BaseException:
         with suppress(OSError):
-            remove(part)
+            clear(part)
         raise
 
 

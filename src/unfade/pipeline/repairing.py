@@ -19,7 +19,7 @@ import numpy as np
 
 from unfade.data import open_labels
 from unfade.data.labelstore import LabelWriter
-from unfade.data.outputs import PART, remove
+from unfade.data.outputs import PART, clear
 from unfade.errors import ShapeError
 from unfade.pipeline.arrays import read_arrays, write_arrays
 from unfade.pipeline.folder import RunFolder
@@ -156,7 +156,7 @@ def repair_into(
                 kept[frame.t] = frame._replace(labels=np.zeros((0, 0), np.int32))
     except BaseException:
         with suppress(OSError):
-            remove(folder.repaired.with_name(folder.repaired.name + PART))
+            clear(folder.repaired.with_name(folder.repaired.name + PART))
         raise
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import json
+import threading
 from pathlib import Path
 
 import pytest
@@ -124,3 +125,18 @@ def test_json(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON"):
         write_json(tmp_path / "a.json", {"x": float("nan")})
     assert "µm" in (tmp_path / "a.json").read_text(encoding="utf-8")
+
+
+def test_what_threads_write_after_a_failure_is_cleared_too(tmp_path: Path) -> None:
+    late = threading.Timer(0.02, lambda: (tmp_path / "a.part" / "c").mkdir(parents=True))
+
+    def fail() -> None:
+        with replacing(tmp_path / "a") as part:
+            part.mkdir()
+            late.start()
+            raise ValueError("it failed")
+
+    with pytest.raises(ValueError, match="failed"):
+        fail()
+    late.join()
+    assert list(tmp_path.iterdir()) == []
