@@ -37,9 +37,21 @@ class Settings(BaseModel):
         """A copy with some fields replaced, validated again."""
         return self.parse({**self.plain(), **values})
 
+    def overlaid(self, values: dict[str, Any]) -> Self:
+        """A copy with some fields replaced, validated again; of a group within it only the fields that are named."""
+        return self.parse(_overlaid(self, values))
+
     def plain(self) -> dict[str, Any]:
         """Plain values without unset (None) entries, as TOML and JSON take them."""
         return self.model_dump(mode="json", exclude_none=True)
+
+
+def _overlaid(settings: Settings, values: dict[str, Any]) -> dict[str, Any]:
+    out = settings.plain()
+    for name, value in values.items():
+        group = getattr(settings, name, None)
+        out[name] = _overlaid(group, value) if isinstance(group, Settings) and isinstance(value, dict) else value
+    return out
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -71,6 +71,18 @@ def test_a_changed_copy_is_checked_again_and_leaves_the_first_alone() -> None:
         first.changed(gap=51)
 
 
+def test_what_is_laid_over_leaves_the_rest_of_a_group_alone() -> None:
+    first = Sample(gap=4, ring=Ring(width_um=5.0, name="wide"))
+    assert first.overlaid({"ring": {"width_um": 3}}) == Sample(gap=4, ring=Ring(width_um=3.0, name="wide"))
+    assert first.overlaid({}) == first
+    with pytest.raises(SettingsError, match=r"'ring\.wide' is not a known setting"):
+        first.overlaid({"ring": {"wide": 1}})
+    with pytest.raises(SettingsError, match="'plain' is not a known setting"):
+        first.overlaid({"plain": {"gap": 1}})
+    with pytest.raises(SettingsError, match="'ring'"):
+        first.overlaid({"ring": 3})
+
+
 def test_a_wrong_default_is_found_when_it_is_used() -> None:
     class Wrong(Settings):
         gap: int = Field(-1, ge=0)

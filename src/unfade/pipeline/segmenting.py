@@ -31,7 +31,7 @@ FIELDS = ("shape", "frame", "id", "kind", "box", "runs", "offset", "score", "u_t
 
 
 def open_system(settings: SystemSettings) -> tuple[Any, Weights]:
-    """The system with the settings that its weights carry, and the weights.
+    """The system with the settings that its weights carry and those that differ from them, and the weights.
 
     Raises
     ------
@@ -51,7 +51,7 @@ def open_system(settings: SystemSettings) -> tuple[Any, Weights]:
         raise SettingsError(
             f"The weights {weights.name} were trained with another '{next(iter(fixed))}'; leave it out."
         )
-    return kind(own.changed(**settings.settings)), weights
+    return kind(own.overlaid(settings.settings)), weights
 
 
 def open_predictor(system: Any, weights: Weights, settings: PredictSettings) -> Engine:

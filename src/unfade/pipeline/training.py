@@ -157,10 +157,10 @@ def open_training(settings: TrainingSettings) -> tuple[Any, dict[str, torch.Tens
         known = ", ".join(kind.presets)
         raise SettingsError(f"'{settings.system}' has no preset '{settings.preset}'; known are: {known}.")
     if settings.weights is None:
-        system = kind(kind.settings_type.parse({**kind.presets[settings.preset], **settings.settings}))
+        system = kind(kind.settings_type.parse(kind.presets[settings.preset]).overlaid(settings.settings))
         return system, _encoder_start(system, settings)
     found = load_weights(settings.system, settings.weights)
-    system = kind(kind.settings_type.parse({**found.settings, **kind.fresh, **settings.settings}))
+    system = kind(kind.settings_type.parse({**found.settings, **kind.fresh}).overlaid(settings.settings))
     try:
         found.into(system.network())
     except WeightsError as error:

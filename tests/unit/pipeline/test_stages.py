@@ -18,11 +18,13 @@ from unfade.pipeline.folder import RunFolder
 from unfade.pipeline.measuring import measure_labels
 from unfade.pipeline.running import Job
 from unfade.pipeline.scoring import open_side, score_paths
-from unfade.pipeline.settings import PredictSettings, RunSettings
+from unfade.pipeline.settings import PredictSettings, RunSettings, SystemSettings
+from unfade.pipeline.training import TrainingSettings, open_training
 from unfade.predict.diameter import Diameter
-from unfade.records import Calibration, Instances, Labels, Lineage, Movie
-from unfade.systems.lexy import Lexy, LexySettings
+from unfade.records import Calibration, Evidence, Instances, Labels, Lineage, Movie
+from unfade.systems.lexy import EvidenceSettings, Lexy, LexySettings
 from unfade.testing.movies import tiny
+from unfade.weights.catalogue import save_weights
 
 LABELS = np.zeros((3, 12, 16), np.int32)
 LABELS[:, 2:6, 3:8] = 4
@@ -70,6 +72,28 @@ class Late(Stub):
     def found(self, state: list[int], place: int) -> Instances:
         before = state[max(place + len(state) - 1, 0)]
         return Instances.of(np.array([[100 * before + state[place]]], np.int32))
+
+
+def carried(place: Path) -> str:
+    """Weights of a small network whose settings differ from the usual ones in groups of settings."""
+    groups = {"evidence": {"reach": 2, "keep": 0.5, "level": 0.4}, "grouping": {"threshold": 0.3}}
+    kept = LexySettings.parse({"width": 8, "levels": 2, **groups})
+    save_weights(place / "w.safetensors", "lexy", kept.plain(), Lexy(kept).network().state_dict())
+    return str(place / "w.safetensors")
+
+
+def test_one_setting_of_a_group_leaves_the_others_as_the_weights_have_them(tmp_path: Path) -> None:
+    given = {"evidence": {"reach": 6}, "grouping": {"votes_px": 5.0}}
+    system, _ = segmenting.open_system(SystemSettings(name="lexy", weights=carried(tmp_path), settings=given))
+    assert system.settings.evidence == EvidenceSettings(reach=6, keep=0.5, level=0.4)
+    assert system.settings.grouping == LexySettings().grouping.changed(threshold=0.3, votes_px=5.0)
+    assert system.view.evidence == Evidence(6, 6, 0.5, 0.4)
+
+
+def test_a_training_goes_on_with_the_groups_of_the_weights(tmp_path: Path) -> None:
+    given = {"evidence": {"reach": 6}}
+    wanted = TrainingSettings(system="lexy", weights=carried(tmp_path), settings=given)
+    assert open_training(wanted)[0].settings.evidence == EvidenceSettings(reach=6, keep=0.5, level=0.4)
 
 
 def movie() -> Movie:
