@@ -3,7 +3,7 @@
 A window shows a network what a nucleus looked like before and looks like later, but it decides every frame by itself,
 and where the signal is faint it wavers. Nuclei do not come and go from frame to frame; the average, in which frames
 weigh less the farther they are, is what the movie as a whole says. A frame is not heard where its nuclei lie elsewhere,
-so that one that moves is not outvoted by those that rest: unless pictures follow each other (`follow`), nothing moves.
+so that one that moves is not outvoted by those that rest: unless frames follow the picture (`follow`), nothing moves.
 Votes and everything else are those of the frame.
 """
 
@@ -42,7 +42,7 @@ class Kept(NamedTuple):
     """Maps of one part of a frame until the frames after it are known."""
 
     odds: Odds  # (Y, X) log-odds of the foreground in units of `STEP`
-    rest: NDArray[np.float16]  # (K - 1, Y, X) all other maps
+    rest: NDArray[np.float16]  # (K - 1, Y, X) all other maps; none any more once the frame is decided
 
 
 @dataclass
@@ -63,7 +63,7 @@ class EvidenceStage(WindowStage):
             raise TypeError("this view sums no evidence")
         self.evidence: Evidence = view.evidence
         self.lag = view.future + self.evidence.future
-        self.memory = view.past + self.evidence.past if ends is not None else None
+        self.memory = None if self.memory is None else view.past + self.evidence.past
 
     def start(self) -> Waiting:
         """No frame yet."""
@@ -110,14 +110,15 @@ class EvidenceStage(WindowStage):
         odds = {k: [self._laid_odds(state, k, t, n) for n in range(len(parts))] for k in near}
         found = []
         for n, part in enumerate(parts):
-            heard = [(odds[k][n], self._weight(odds[t][n], odds[k][n], k - t)) for k in near]
+            heard = [(odds[k][n], self._weight(state, (t, k), odds[t][n], odds[k][n])) for k in near]
             inside = averaged(heard, self.evidence.level)
             maps = np.concatenate([inside[None], state.maps[t][n].rest.astype(np.float32)])
             found.append(self._placed(part, maps, state.size, len(parts)))
+            state.maps[t][n] = Kept(state.maps[t][n].odds, state.maps[t][n].rest[:0])
         for old in [k for k in state.maps if k <= first]:
             del state.maps[old]
         for old in [k for k in state.place if k < min(state.maps, default=0) and k not in state.frames]:
-            del state.place[old]
+            del state.place[old], state.shot[old]
         self.seconds += time.perf_counter() - began
         return found[0] if len(parts) == 1 else joined(found, parts, state.size)
 
@@ -129,10 +130,14 @@ class EvidenceStage(WindowStage):
         moved = laid_over(own, between(state, t, k), beyond=float("nan"))
         return np.asarray(np.where(np.isnan(moved), UNSEEN, np.rint(moved)), np.int8)
 
-    def _weight(self, own: Odds, other: Odds, frames: int) -> Maps:
-        """How much another frame, so many frames away, is heard on every pixel `(Y, X)`, or on all `(1, 1)`."""
-        keep = np.float32(self.evidence.keep ** abs(frames))
-        if frames == 0:
+    def _weight(self, state: Waiting, frames: tuple[int, int], own: Odds, other: Odds) -> Maps:
+        """How much the second of two frames is heard by the first on every pixel `(Y, X)`, or on all `(1, 1)`.
+
+        Frames that follow the picture need no comparison.
+        """
+        t, k = frames
+        keep = np.float32(self.evidence.keep ** abs(k - t))
+        if k == t or (self.motion is not None and state.shot[k] == state.shot[t]):
             return np.full((1, 1), keep)
         side = max(3, round(AROUND * usual_diameter(self.predictor.system.view) / self.zoom / 2))
         heard = np.clip((alike(own, other, side) - UNLIKE) / (ALIKE - UNLIKE), 0, 1) * keep

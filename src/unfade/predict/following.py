@@ -34,8 +34,15 @@ class Motion(Protocol):
 class Whole(Protocol):
     """The motion of a picture that moves as one."""
 
-    def matrix(self, first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.float64]:
-        """Map `(3, 3)` of (y, x, 1) px: what lies at p in `first` lies at matrix · p in `second`."""
+    def start(self) -> Any:
+        """What is kept of earlier frames: nothing yet."""
+        ...
+
+    def next(self, past: Any, image: NDArray[Any]) -> tuple[NDArray[np.float64], int]:
+        """Map `(3, 3)` of (y, x, 1) px from the frame before: what lies at p there lies at matrix · p here.
+
+        Beside it the number of the shot: frames of the same number lie in known places of each other.
+        """
         ...
 
 

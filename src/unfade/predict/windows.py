@@ -30,9 +30,10 @@ class WindowPredictor(FramePredictor):
 
     def follow(self, make: Callable[[float], Any]) -> None:
         """Lay the frames of a window over the one in question by the motion of the picture as a whole."""
-        if not hasattr(make, "matrix"):
-            name = type(self.system).__name__
-            raise SettingsError(f"{name} can follow a picture that moves as one alone; choose 'whole' or leave it.")
+        if not hasattr(make, "next"):
+            raise SettingsError(
+                f"{self.system.name} follows a picture that moves as one alone; give --follow whole, or leave it out."
+            )
         self.motion = make
 
     def context(self, movie: Movie, t: int, channel: int) -> NDArray[Any]:
@@ -66,7 +67,8 @@ class Held:
     pushed: int = 0
     levels: PooledLevels = field(default_factory=PooledLevels)
     place: dict[int, NDArray[np.float64]] = field(default_factory=dict)  # (3, 3) from the first frame to each
-    last: NDArray[Any] | None = None  # the newest frame, where frames follow the picture
+    shot: dict[int, int] = field(default_factory=dict)  # frames of the same lie in known places of each other
+    past: Any = None  # what the motion of the picture keeps of earlier frames
 
 
 class WindowStage:
@@ -76,10 +78,10 @@ class WindowStage:
         self.predictor, self.channel, self.zoom, self.ends = predictor, channel, zoom, ends
         view = predictor.system.view
         self.lag: int | None = view.future
-        self.memory: int | None = view.past if ends is not None else None
         self.seconds = 0.0
         make = predictor.motion
         self.motion = None if make is None else make(usual_diameter(view) / zoom)
+        self.memory: int | None = view.past if ends is not None and self.motion is None else None
 
     def start(self) -> Held:
         """No frame yet."""
@@ -101,9 +103,9 @@ class WindowStage:
         image = np.array(frame[self.channel])
         t = state.pushed
         if self.motion is not None:
-            step = np.eye(3) if state.last is None else self.motion.matrix(state.last, image)
-            state.place[t] = step @ state.place.get(t - 1, np.eye(3))
-            state.last = image
+            state.past = self.motion.start() if state.past is None else state.past
+            matrix, state.shot[t] = self.motion.next(state.past, image)
+            state.place[t] = matrix @ state.place.get(t - 1, np.eye(3))
         state.frames[t] = image
         state.pushed += 1
         if self.ends is None:

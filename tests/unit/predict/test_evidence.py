@@ -23,6 +23,8 @@ FRAMES = np.random.default_rng(0).integers(0, 1000, (11, 1, 16, 24)).astype(np.u
 class Bright:
     """The frame itself is the foreground map, its brightness of three frames a second one; what is decoded is kept."""
 
+    name = "bright"
+
     def __init__(self, evidence: Evidence | None, offsets: tuple[int, ...] = (-1, 0, 1)) -> None:
         self.view = View(offsets=offsets, stride=4, reach_px=4, normalise="movie", evidence=evidence)
         self.decoded: list[np.ndarray] = []
@@ -159,10 +161,14 @@ class Steps:
     def __init__(self, diameter_px: float) -> None:
         self.step = (2.0, 3.0)
 
-    def matrix(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    def start(self) -> list[np.ndarray]:
+        return []
+
+    def next(self, past: list[np.ndarray], image: np.ndarray) -> tuple[np.ndarray, int]:
         out = np.eye(3)
-        out[:2, 2] = self.step
-        return out
+        out[:2, 2] = self.step if past else 0
+        past.append(image)
+        return out, 0
 
 
 def test_frames_can_follow_a_picture_that_moves_as_one() -> None:
@@ -185,8 +191,48 @@ def test_frames_can_follow_a_picture_that_moves_as_one() -> None:
     assert follows[3].shape == (2, 32, 40)
 
 
+class Shots(Steps):
+    """Nothing moves; frame 3 lies nowhere."""
+
+    def next(self, past: list[np.ndarray], image: np.ndarray) -> tuple[np.ndarray, int]:
+        past.append(image)
+        return np.eye(3), int(len(past) == 4)
+
+
+@pytest.mark.parametrize(("motion", "lit"), [(Steps, True), (Shots, False), (None, False)])
+def test_frames_of_a_shot_are_heard_however_unlike_they_are(motion: type | None, lit: bool) -> None:
+    image = np.full((7, 1, 16, 32), 50, np.uint16)
+    image[:, 0, 4:12, 4:12] = 1000
+    image[3, 0] = 50
+    image[3, 0, 4:12, 20:28] = 1000
+    runner = engine(Evidence(3, 3, 1.0, 0.5))
+    if motion is not None:
+        runner.follow(type("Still", (motion,), {"__init__": lambda self, diameter: setattr(self, "step", (0.0, 0.0))}))
+    there = run(runner, Movie.of(image))[3][0]
+    assert (there[8, 8] > 0.5) == lit
+    assert (there[8, 24] < 0.5) == lit
+
+
+def test_what_is_decided_keeps_its_foreground_alone() -> None:
+    stage = engine(Evidence(2, 2, 0.9, 0.5)).stage(0)
+    state = stage.start()
+    for frame in np.random.default_rng(0).uniform(0, 900, (9, 1, 16, 16)).astype(np.float32):
+        state, _ = stage.push(state, frame)
+    sizes = {t: kept[0].rest.size > 0 for t, kept in state.maps.items()}
+    assert sizes == {t: t > max(sizes) - 2 for t in sizes}
+    assert len(sizes) == 4
+
+
+def test_a_stage_that_follows_the_picture_starts_again_at_the_first_frame() -> None:
+    ends = [(0.0, 1.0)]
+    plain, following = engine(), engine()
+    following.follow(Steps)
+    assert plain.stage(0, 1.0, ends).memory is not None
+    assert following.stage(0, 1.0, ends).memory is None
+
+
 def test_windows_follow_a_picture_as_a_whole_alone() -> None:
-    with pytest.raises(SettingsError, match="choose 'whole'"):
+    with pytest.raises(SettingsError, match="--follow whole"):
         engine().follow(lambda diameter_px: object())
 
 
