@@ -4,14 +4,15 @@ Paper lexy, section 3: the first frame uses an estimate, later ones the network'
 that is given, what a single-frame network finds in the first frame, or nothing, for networks that were trained with
 dropped masks.
 
-Where the picture moves, the mask can be moved along with it before it is fed back (`follow`).
+Where the picture moves, the mask can be moved along with it before it is fed back (`follow`); a probability is read
+between pixels, a mask is moved by its outline.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -40,11 +41,11 @@ class Feeding(Segmenter, Protocol):
 class Memory:
     """What is carried from frame to frame, on the network's own grid; None where nothing is known yet."""
 
-    previous: Tensor | None = None  # (1, 1, y, x) mask
+    previous: Tensor | None = None  # (1, 1, y, x) mask or probability
     reference: Tensor | None = None  # (1, C + 1, y, x) normalised frame and its mask
     levels: PooledLevels | None = None
     frame: Floats | None = None  # (y, x) normalised, where masks follow the picture
-    depth: Floats | None = None  # (y, x) of the previous mask, between pixels
+    depth: Floats | None = None  # (y, x) of the previous mask, between pixels; None where it is a probability
 
 
 class RolloutPredictor(FramePredictor):
@@ -55,7 +56,7 @@ class RolloutPredictor(FramePredictor):
     motion: Motion | None = None
 
     def follow(self, make: Callable[[float], Motion]) -> None:
-        """Move masks along with the picture before they are fed back; references stay as they are."""
+        """Move masks or probabilities along with the picture before they are fed back; references stay as they are."""
         self.motion = make(usual_diameter(self.system.view))
 
     def begin_with(self, starter: Engine) -> None:
@@ -103,10 +104,9 @@ class RolloutPredictor(FramePredictor):
     ) -> tuple[NDArray[np.float32], Memory]:
         """Activated maps `(K, Y, X)` of a frame `(C, Y, X)` at its own resolution, and the memory after it."""
         frame = self._frame(image, zoom, ends)
-        seen_now, depth = self._moved(memory, frame)
-        previous = torch.zeros_like(frame[:, :1]) if memory.previous is None else memory.previous
-        if depth is not None:
-            previous = torch.from_numpy((depth < 0).astype(np.float32))[None, None].to(self.device)
+        now = None if self.motion is None else frame[0, 0].float().cpu().numpy()
+        known = memory if now is None else self._moved(memory, now)
+        previous = torch.zeros_like(frame[:, :1]) if known.previous is None else known.previous
         reference = torch.cat([frame, previous], dim=1) if memory.reference is None else memory.reference
         view = self.system.view
         with torch.inference_mode():
@@ -118,22 +118,20 @@ class RolloutPredictor(FramePredictor):
             if zoom != 1.0:
                 maps = _resized(maps, list(image.shape[-2:]), shrinks=zoom > 1)
         out: NDArray[np.float32] = maps[0].float().cpu().numpy()
-        if seen_now is not None:
-            found = fed[0, 0].float().cpu().numpy() > 0.5
-            depth = depth_of(found) if depth is None else renewed(depth, found)
-        return out, Memory(fed, reference, memory.levels, seen_now, depth)
+        depth = None if now is None else _renewed(known.depth, fed[0, 0].float().cpu().numpy())
+        return out, Memory(fed, reference, memory.levels, now, depth)
 
-    def _moved(self, memory: Memory, frame: Tensor) -> tuple[Floats | None, Floats | None]:
-        """This frame `(y, x)`, and the depth of the previous mask as it lies in it; None where masks stay."""
-        if self.motion is None:
-            return None, None
-        now = frame[0, 0].float().cpu().numpy()
-        if memory.frame is None or memory.previous is None:
-            return now, None
-        depth = memory.depth
-        if depth is None:
-            depth = depth_of(memory.previous[0, 0].cpu().numpy() > 0.5)
-        return now, moved(depth, now, memory.frame, self.motion)
+    def _moved(self, memory: Memory, now: Floats) -> Memory:
+        """The memory with what is fed back as it lies in this frame `(y, x)`."""
+        if self.motion is None or memory.frame is None or memory.previous is None:
+            return memory
+        given, depth = memory.previous[0, 0].float().cpu().numpy(), memory.depth
+        if _is_mask(given):
+            depth = moved(depth_of(given > 0.5) if depth is None else depth, now, memory.frame, self.motion)
+            given = (depth < 0).astype(np.float32)
+        else:
+            given = moved(given, now, memory.frame, self.motion)
+        return replace(memory, previous=torch.from_numpy(given)[None, None].to(self.device), depth=depth)
 
     def begun(self, mask: NDArray[Any], zoom: float = 1.0) -> Memory:
         """A memory whose previous mask is `mask (Y, X)`, labels or booleans."""
@@ -158,6 +156,18 @@ class RolloutPredictor(FramePredictor):
         channels = self.system.view.channels
         image, previous, reference = tile[:, :channels], tile[:, channels : channels + 1], tile[:, channels + 1 :]
         return {"image": image[:, None], "previous": previous[:, None], "reference": reference[:, None]}
+
+
+def _is_mask(fed: Floats) -> bool:
+    """Whether what is fed back `(y, x)` is a mask, not a probability."""
+    return bool(((fed == 0) | (fed == 1)).all())
+
+
+def _renewed(depth: Floats | None, fed: Floats) -> Floats | None:
+    """The depth of what is fed back `(y, x)` from that of the mask before it; None for a probability."""
+    if not _is_mask(fed):
+        return None
+    return depth_of(fed > 0.5) if depth is None else renewed(depth, fed > 0.5)
 
 
 class RolloutStage:

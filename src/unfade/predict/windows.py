@@ -32,7 +32,7 @@ class WindowPredictor(FramePredictor):
         """Lay the frames of a window over the one in question by the motion of the picture as a whole."""
         if not hasattr(make, "next"):
             raise SettingsError(
-                f"{self.system.name} follows a picture that moves as one alone; give --follow whole, or leave it out."
+                "Frames of a window can follow a picture that moves as one alone; give --follow whole, or leave it out."
             )
         self.motion = make
 

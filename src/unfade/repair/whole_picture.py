@@ -125,7 +125,8 @@ class WholePicture:
             light.append(np.mean(laid[half:], axis=0) - np.mean(laid[:half], axis=0))
         share = np.zeros((2, 3))
         for size in zip(pyramid(usual), pyramid(picture), *(pyramid(part) for part in light), strict=True):
-            share = _fitted(*(np.asarray(p, np.float64) for p in size[:2]), share, [p.astype(float) for p in size[2:]])
+            before, now, *changes = (np.asarray(part, np.float64) for part in size)
+            share = _fitted(before, now, share, changes)
         if not self._believed(np.asarray(usual, np.float64), np.asarray(picture, np.float64), share):
             return None
         half_px = np.array(picture.shape) / 2
@@ -158,7 +159,7 @@ def _reached(shape: tuple[int, ...], share: Doubles) -> tuple[Doubles, NDArray[n
     """Where a flow takes every pixel `(2, Y, X)`, and which stay in view `(Y, X)`."""
     half = np.array(shape) / 2
     at = np.indices(shape, np.float64) + np.tensordot(share, _frame(shape), 1) * half[:, None, None]
-    return at, ((at >= 0) & (at <= 2 * half[:, None, None] - 1)).all(0)
+    return at, np.asarray(((at >= 0) & (at <= 2 * half[:, None, None] - 1)).all(0))
 
 
 def _frame(shape: tuple[int, ...]) -> Doubles:
@@ -173,8 +174,8 @@ def _fitted(a: Doubles, b: Doubles, share: Doubles, light: list[Doubles]) -> Dou
     Slopes are those of `a`, which is a mean of several frames: the noise in those of a single one makes flow too short.
     `light` are pictures of how the light may change besides becoming brighter everywhere.
     """
-    half, slopes = np.array(a.shape) / 2, np.stack(np.gradient(a))
-    turned = np.concatenate([s * h * _frame(a.shape) for s, h in zip(slopes, half, strict=True)])
+    half = np.array(a.shape) / 2
+    turned = np.concatenate([np.gradient(a, axis=k) * half[k] * _frame(a.shape) for k in (0, 1)])
     columns = np.concatenate([turned, np.ones((1, *a.shape)), light])
     amount = np.zeros(1 + len(light))
     for _ in range(STEPS):
@@ -199,5 +200,5 @@ def _step(columns: Doubles, error: Doubles, amount: Doubles) -> tuple[Doubles, D
     if not pull.any():
         return np.zeros((2, 3)), amount
     matrix += np.diag(np.concatenate([pull, 1e-6 * np.diag(matrix)[6:] + 1e-12]))
-    found = np.linalg.solve(matrix, weighted @ error)
+    found = np.asarray(np.linalg.solve(matrix, weighted @ error), np.float64)
     return found[:6].reshape(2, 3), found[6:]

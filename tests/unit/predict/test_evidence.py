@@ -23,8 +23,6 @@ FRAMES = np.random.default_rng(0).integers(0, 1000, (11, 1, 16, 24)).astype(np.u
 class Bright:
     """The frame itself is the foreground map, its brightness of three frames a second one; what is decoded is kept."""
 
-    name = "bright"
-
     def __init__(self, evidence: Evidence | None, offsets: tuple[int, ...] = (-1, 0, 1)) -> None:
         self.view = View(offsets=offsets, stride=4, reach_px=4, normalise="movie", evidence=evidence)
         self.decoded: list[np.ndarray] = []

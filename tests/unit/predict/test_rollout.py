@@ -224,6 +224,34 @@ def test_masks_can_follow_the_picture(zoom: float) -> None:
     assert np.count_nonzero(follows[8]) == pytest.approx(np.count_nonzero(follows[0]), rel=0.15)
 
 
+class Doubting(Spread):
+    """Half as sure of bright pixels as of dark ones, whatever came before; feeds its probability back."""
+
+    def forward(
+        self, network: nn.Module, inputs: dict[str, Tensor], state: Any = None
+    ) -> tuple[dict[str, Tensor], Any]:
+        self.seen.append({k: v[:, 0].clone() for k, v in inputs.items()})
+        return {"maps": (0.2 + 0.4 * inputs["image"][:, 0])[:, None]}, None
+
+    def feedback(self, maps: Tensor) -> Tensor:
+        return maps[:, :1]
+
+
+def test_a_probability_follows_the_picture_between_pixels() -> None:
+    runner = RolloutPredictor(Doubting(), nn.Identity(), torch.device("cpu"), "float32", 1024)
+    runner.follow(Rightwards)
+    state = runner.begun(np.eye(16, 24) > 0)
+    fed = []
+    for t in range(3):
+        state = runner.step(FRAMES[t, :1], state, 1.0, [(0.0, 1000.0)])[1]
+        assert state.previous is not None
+        fed.append(state.previous[0, 0].numpy())
+    for t in (1, 2):
+        before = np.concatenate([fed[t - 1][:, :1], fed[t - 1]], axis=1)
+        seen = runner.system.seen[t]["previous"][0, 0].numpy()  # type: ignore[attr-defined]
+        np.testing.assert_allclose(seen, (before[:, 1:] + before[:, :-1]) / 2, atol=1e-6)
+
+
 def test_only_networks_that_feed_on_masks_can_follow() -> None:
     plain = NucleiUNet(NucleiUNetSettings(width=8))
     with pytest.raises(SettingsError, match="nothing of other frames"):
