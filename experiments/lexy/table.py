@@ -8,8 +8,9 @@ TRAININGS/<row>, a stopped training goes on, and is evaluated on held-out stills
 on rollouts over held-out sequences. What comes out is written to `results/<row>.json`, with the Dice on the validation
 part of both. A row with a `baseline` sees as many frames as that one and is kept or dropped by its validation Dice.
 
-`--small MINUTES` is a narrow, short version for a processor: 16 channels instead of 64, batch normalisation, a rate of
-1e-3, a random start, MINUTES of training; its results go to `results/small/` and are never mixed with the others.
+`--small MINUTES` is a narrow, short version for a processor: 16 channels instead of 64, batch normalisation, ten times
+the rate, a random start, MINUTES of training, or for a row with a `baseline` as many frames as that saw in its minutes;
+its results go to `results/small/` and are never mixed with the others.
 Without ROW or --table all rows run, on one GPU in one command.
 """
 
@@ -63,7 +64,7 @@ def run(row: Row, options: argparse.Namespace) -> None:
     data = options.data / row.about["data"]
     settings = with_steps(row.training, frames_seen(row, options.data))
     if options.small is not None:
-        settings = small(settings, options.small)
+        settings = like_baseline(row, small(settings, options.small))
     if options.encoder_weights is not None:
         settings = settings.changed(encoder_weights=options.encoder_weights)
     folder = options.trainings / row.name
@@ -130,7 +131,7 @@ def with_steps(settings: TrainingSettings, frames: int) -> TrainingSettings:
 def small(settings: TrainingSettings, minutes: float) -> TrainingSettings:
     """The narrow, short version of a row."""
     train = settings.train.changed(
-        steps=5000, minutes=minutes, rate=1e-3, schedule="cosine", average=0.98, check_every=100, workers=0
+        steps=5000, minutes=minutes, rate=10 * settings.train.rate, schedule="cosine", average=0.98, check_every=100, workers=0
     )
     sampler = {**settings.sampler, "batch": min(settings.sampler["batch"], 12), "crop_px": 96}
     if "frames" in sampler:
@@ -138,6 +139,17 @@ def small(settings: TrainingSettings, minutes: float) -> TrainingSettings:
     return settings.changed(
         settings={**settings.settings, **SMALL}, sampler=sampler, encoder_weights="none", train=train.plain()
     )
+
+
+def like_baseline(row: Row, settings: TrainingSettings) -> TrainingSettings:
+    """A short version that sees as many frames as its baseline's did, however long that takes."""
+    if "baseline" not in row.about:
+        return settings
+    other = read_result(row.about["baseline"])
+    if other is None:
+        raise SystemExit(f"Run {row.about['baseline']} first; {row.name} is compared with it.")
+    train = settings.train.changed(steps=math.ceil(other["frames seen"] / frames_a_step(settings)), minutes=None)
+    return settings.changed(train=train.plain())
 
 
 def trained(name: str, folder: Path) -> tuple[Any, Any, dict[str, float]]:
