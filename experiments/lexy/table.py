@@ -131,7 +131,13 @@ def with_steps(settings: TrainingSettings, frames: int) -> TrainingSettings:
 def small(settings: TrainingSettings, minutes: float) -> TrainingSettings:
     """The narrow, short version of a row."""
     train = settings.train.changed(
-        steps=5000, minutes=minutes, rate=10 * settings.train.rate, schedule="cosine", average=0.98, check_every=100, workers=0
+        steps=5000,
+        minutes=minutes,
+        rate=10 * settings.train.rate,
+        schedule="cosine",
+        average=0.98,
+        check_every=100,
+        workers=0,
     )
     sampler = {**settings.sampler, "batch": min(settings.sampler["batch"], 12), "crop_px": 96}
     if "frames" in sampler:
