@@ -1,12 +1,13 @@
 """Does the translocation generator give nuclei away that have no contrast? A U-Net tries to find them.
 
-usage: python benchmarks/leak.py DSB2018 [--steps 500] [--contrast 0] [--optics drawn|clear]
+usage: python benchmarks/leak.py DSB2018 [--steps 500] [--contrast 0] [--optics drawn|clear] [--kind cells|still]
 
 Trains a single-frame U-Net on frames in which every nucleus is as bright as its cytoplasm (log ratio `--contrast`),
 with shapes of the train part of the stills, and prints the foreground Dice on frames with shapes of the test part: over
 all pixels, at the threshold that is best there, so the figure errs against the generator. `--optics clear` takes away
-noise, haze and background, which is the hardest test. The Dice of calling every pixel a nucleus, and of a control
-with `--contrast 0.6`, say what the figure is worth.
+noise, haze and background, which is the hardest test. `--kind still` takes fields of stills whose cells are drawn
+around their nuclei, as `fading.py --motion whole` does, in place of drawn cells with the shapes of nuclei. The Dice of
+calling every pixel a nucleus, and of a control with `--contrast 0.6`, say what the figure is worth.
 """
 
 from __future__ import annotations
@@ -21,20 +22,32 @@ import torch
 
 from unfade.datasets.stills import read_stills
 from unfade.ops.normalise import levels, scaled
-from unfade.synth import Camera, NucleusShapes, TranslocationMovie, TranslocationSettings, draw_settings
+from unfade.synth import (
+    Camera,
+    NucleusShapes,
+    StillMovie,
+    StillSettings,
+    TranslocationMovie,
+    TranslocationSettings,
+    draw_settings,
+)
 from unfade.synth.fading import TimeCourse
 from unfade.systems.nuclei_unet import NucleiUNet, NucleiUNetSettings
 from unfade.train.loop import Training, TrainSettings
 
 SIZE = 128
+DIAMETERS_PX = (14.0, 46.0)  # median diameter of the nuclei of stills that are taken whole
 CLEAR = Camera(photons=2000, background=0, blur_px=0.7, haze=0, unevenness=0, bleaching=0, read_noise=0)
 
 
 class Frames(torch.utils.data.Dataset):
     """Batches of single frames with one log ratio for all cells; item i depends on the seed and i alone."""
 
-    def __init__(self, shapes: NucleusShapes, options: argparse.Namespace, seed: int, batches: int) -> None:
-        self.shapes, self.options, self.seed, self.batches = shapes, options, seed, batches
+    def __init__(self, part: str, options: argparse.Namespace, seed: int, batches: int) -> None:
+        self.options, self.seed, self.batches = options, seed, batches
+        stills = read_stills(options.stills, (part,))
+        self.shapes = NucleusShapes.from_stills((s.image[0, 0] for s in stills), (s.labels[0] for s in stills))
+        self.stills = [s for s in stills if DIAMETERS_PX[0] <= s.diameter_px <= DIAMETERS_PX[1]]
 
     def __len__(self) -> int:
         return self.batches
@@ -49,9 +62,18 @@ class Frames(torch.utils.data.Dataset):
         }
 
     def frame(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        made = TranslocationMovie(self.settings(rng), self.shapes).frames()
+        made = self.movie(rng).frames()
         image = made.image[0, 0].astype(np.float32)
         return scaled(image, levels(image)).astype(np.float32), made.nuclei[0]
+
+    def movie(self, rng: np.random.Generator) -> TranslocationMovie:
+        """One frame of cells that are drawn, or of a still that turns, stretches and shears as one."""
+        settings = self.settings(rng)
+        if self.options.kind == "cells":
+            return TranslocationMovie(settings, self.shapes)
+        still = self.stills[rng.integers(len(self.stills))]
+        values = settings.plain() | {"cytoplasm": "drawn", "seed": int(rng.integers(2**31))}
+        return StillMovie(still.image[0, 0], still.labels[0], StillSettings.parse(values))
 
     def settings(self, rng: np.random.Generator) -> TranslocationSettings:
         drawn = draw_settings(rng, frames=1, size_px=SIZE)
@@ -67,6 +89,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=500)
     parser.add_argument("--contrast", type=float, default=0.0)
     parser.add_argument("--optics", choices=["drawn", "clear"], default="clear")
+    parser.add_argument("--kind", choices=["cells", "still"], default="cells")
     options = parser.parse_args()
     torch.set_num_threads(1)
     system = NucleiUNet(NucleiUNetSettings(width=24, targets="mask"))
@@ -74,17 +97,18 @@ def main() -> None:
     check, test = (
         [frames[step] for step in range(len(frames))]
         for frames in (
-            Frames(shapes_of(options.stills, "val"), options, 1, 4),
-            Frames(shapes_of(options.stills, "test"), options, 2, 12),
+            Frames("val", options, 1, 4),
+            Frames("test", options, 2, 12),
         )
     )
     with tempfile.TemporaryDirectory() as place:
         training = Training(system, train, Path(place))
-        steps = Frames(shapes_of(options.stills, "train"), options, 0, train.steps)
+        steps = Frames("train", options, 0, train.steps)
         training.run(steps, lambda network: {"dice": best_dice(system, network, check)[0]}, "dice")
         dice, threshold = best_dice(system, training.average, test)
     share = float(np.mean([b["targets"]["maps"].numpy() for b in test]))
     out = {
+        "kind": options.kind,
         "contrast": options.contrast,
         "optics": options.optics,
         "steps": training.step,
@@ -96,11 +120,6 @@ def main() -> None:
         "dice of all foreground": round(2 * share / (1 + share), 4),
     }
     print(json.dumps(out, indent=2))
-
-
-def shapes_of(folder: Path, part: str) -> NucleusShapes:
-    stills = read_stills(folder, (part,))
-    return NucleusShapes.from_stills((s.image[0, 0] for s in stills), (s.labels[0] for s in stills))
 
 
 @torch.no_grad()
