@@ -105,7 +105,7 @@ def test_a_run_may_start_from_another_system(unfade: Command, folder: Path, tmp_
     found = unfade(*words, "--system", "track-net", "--weights", tmp_path / "track-net", "-o", tmp_path / "run")
     assert found.code == 0, found.err
     wrong = unfade(*words, "--system", "lexy-unet", "--weights", tmp_path / "lexy-unet", "-o", tmp_path / "other")
-    assert "leave the starter out" in wrong.sentence()
+    assert "leave out --starter" in wrong.sentence()
 
 
 def test_encoders_do_not_start_at_random_unasked(

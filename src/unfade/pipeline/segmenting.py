@@ -18,6 +18,7 @@ from unfade.pipeline.arrays import read_arrays, write_arrays
 from unfade.pipeline.settings import PredictSettings, SystemSettings
 from unfade.predict.diameter import Diameter, measure_diameter, zoom_for
 from unfade.predict.engine import Ends, Engine, Stage
+from unfade.predict.stitched import parts_of
 from unfade.records import Instances, Movie, View
 from unfade.registry import load
 from unfade.settings import Settings
@@ -128,9 +129,26 @@ def find_diameter(engine: Engine, movie: Movie, channel: int, settings: PredictS
 
 def open_stage(engine: Engine, movie: Movie, channel: int, zoom: float) -> Stage:
     """The stage that finds the objects of a movie; intensities of the whole movie are found first where asked for."""
+    require_whole(engine, (movie.shape[2], movie.shape[3]), zoom)
     how = engine.system.view.normalise
     ends = movie_ends(movie, channel, how) if how in ("movie", "background") else None
     return engine.stage(channel, zoom, ends)
+
+
+def require_whole(engine: Engine, size: tuple[int, int], zoom: float = 1.0) -> None:
+    """Make sure that frames `(Y, X)` whose neighbours follow the picture are not so large that they are taken in parts.
+
+    Raises
+    ------
+    SettingsError
+        If they are.
+    """
+    view = engine.system.view
+    if engine.motion is not None and view.evidence is not None and len(parts_of(size, view, zoom)) > 1:
+        raise SettingsError(
+            f"Frames of {size[0]} x {size[1]} px are taken in parts, which cannot follow the picture; leave out "
+            "--follow."
+        )
 
 
 def movie_ends(movie: Movie, channel: int, how: str = "movie") -> Ends:

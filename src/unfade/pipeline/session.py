@@ -17,7 +17,7 @@ from unfade.measure import ObjectMeasurer
 from unfade.ops.relabel import remap
 from unfade.pipeline.linking import open_linker
 from unfade.pipeline.opening import open_model
-from unfade.pipeline.segmenting import find_diameter
+from unfade.pipeline.segmenting import find_diameter, require_whole
 from unfade.pipeline.settings import RunSettings
 from unfade.predict.diameter import Diameter
 from unfade.records import Calibration, Image, Instances, LabelImage, Lineage, Movie
@@ -44,7 +44,7 @@ class Session:
     Raises
     ------
     SettingsError
-        If the system or the linker has to see later frames.
+        If the system or the linker has to see later frames, or frames are too large to follow the picture.
     """
 
     def __init__(
@@ -114,6 +114,7 @@ class Session:
         channel = movie.channel(settings.input.segment_channel)
         engine = open_model(settings).engine
         self.diameter = find_diameter(engine, movie, channel, settings.predict)
+        require_whole(engine, (image.shape[1], image.shape[2]), float(self.diameter.zoom))
         self._stage = engine.stage(channel, float(self.diameter.zoom))
         if self._stage.lag != 0:
             raise SettingsError(f"The system '{settings.system.name}' looks at later frames and cannot work live.")

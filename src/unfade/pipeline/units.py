@@ -90,13 +90,14 @@ def prepare(item: tuple[Run, dict[str, Any]]) -> Prepared:
     run, earlier = item
     settings, movie = run.settings, run.movie()
     model = open_model(settings)
+    size = (movie.shape[2], movie.shape[3])
+    segmenting.require_whole(model.engine, size)
     key = diameter_key(run, model)
     diameter = earlier.get("diameter")
     if diameter is None or diameter.get("key") != key:
         diameter = {**vars(segmenting.find_diameter(model.engine, movie, run.channel, settings.predict)), "key": key}
     zoom = float(diameter["zoom"])
     stage = segmenting.open_stage(model.engine, movie, run.channel, zoom)
-    size = (movie.shape[2], movie.shape[3])
     view = model.system.view
     alone = segmenting.engine_for(view) in ("frames", "boxes") and len(view.kinds) == 1
     alone &= settings.predict.uncertainty is None

@@ -25,6 +25,11 @@ class Segmenter(Protocol):
     """The part of a system that prediction needs."""
 
     @property
+    def name(self) -> str:
+        """What it is called where systems are named."""
+        ...
+
+    @property
     def view(self) -> View:
         """What it sees."""
         ...
@@ -76,6 +81,8 @@ class Stage(Protocol):
 class Engine(ABC):
     """A network in evaluation mode on one device, and one way to run it over a movie."""
 
+    motion: Any = None  # by which what is known of other frames follows the picture
+
     def __init__(
         self,
         system: Segmenter,
@@ -99,7 +106,7 @@ class Engine(ABC):
         SettingsError
             If this engine or system has no class probabilities that could be compared.
         """
-        raise SettingsError(f"{type(self.system).__name__} cannot tell its uncertainty by members; leave it out.")
+        raise SettingsError(f"The system '{self.system.name}' cannot tell its uncertainty; leave out --uncertainty.")
 
     def begin_with(self, starter: Engine) -> None:
         """From now on let another engine find the objects of the first frame, as the first of the masks fed back.
@@ -109,7 +116,7 @@ class Engine(ABC):
         SettingsError
             If this engine feeds no masks back.
         """
-        raise SettingsError(f"{type(self.system).__name__} is not fed with its own masks; leave the starter out.")
+        raise SettingsError(f"The system '{self.system.name}' is not fed with its own masks; leave out --starter.")
 
     def follow(self, make: Callable[[float], Any]) -> None:
         """From now on move what is known of other frames along with the picture, by an estimator of its motion.
@@ -121,7 +128,9 @@ class Engine(ABC):
         SettingsError
             If this engine looks at single frames, or needs another kind of motion.
         """
-        raise SettingsError(f"{type(self.system).__name__} uses nothing of other frames that could follow; leave it.")
+        raise SettingsError(
+            f"The system '{self.system.name}' uses nothing of other frames that could follow; leave out --follow."
+        )
 
     @abstractmethod
     def context(self, movie: Movie, t: int, channel: int) -> NDArray[Any]:

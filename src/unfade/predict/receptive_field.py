@@ -140,7 +140,7 @@ def _look(engine: Engine) -> Callable[[Tensor], Tensor]:
         outputs, _ = system.forward(network, inputs(seen))
         maps = outputs.get("maps")
         if maps is None or maps.ndim < 4:
-            raise SettingsError(f"{type(system).__name__} gives no map of pixels, so it has no receptive field of one.")
+            raise SettingsError(f"The system '{system.name}' gives no map of pixels, so none has a receptive field.")
         first: Tensor = maps.flatten(0, -4)[0] if maps.ndim == 5 else maps[0]
         return first[0]
 

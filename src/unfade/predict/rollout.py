@@ -69,7 +69,10 @@ class RolloutPredictor(FramePredictor):
         """
         view = starter.system.view
         if view.feedback or view.block > 1 or view.offsets != (0,):
-            raise SettingsError(f"{type(starter.system).__name__} needs more than the first frame to start with.")
+            raise SettingsError(
+                f"The system '{starter.system.name}' needs more than the first frame; give --starter one for "
+                "single frames."
+            )
         self.starter = starter
 
     def first_mask(self, image: NDArray[Any], zoom: float) -> Tensor | None:
@@ -88,7 +91,8 @@ class RolloutPredictor(FramePredictor):
             Always.
         """
         raise SettingsError(
-            f"{type(self.system).__name__} feeds on its own output and is run by one network; leave uncertainty out."
+            f"The system '{self.system.name}' feeds on its own output and is run by one network; leave out "
+            "--uncertainty."
         )
 
     def stage(self, channel: int, zoom: float = 1.0, ends: Ends | None = None) -> Stage:

@@ -10,16 +10,19 @@ import numpy as np
 import pytest
 
 from unfade.data import open_labels
-from unfade.errors import InputError, OutputError, ShapeError
+from unfade.data.tiff_writer import write_ome_tiff
+from unfade.errors import InputError, OutputError, SettingsError, ShapeError
 from unfade.link import LinkSettings
 from unfade.measure import MeasureSettings
 from unfade.pipeline import linking, segmenting
 from unfade.pipeline.folder import RunFolder
 from unfade.pipeline.measuring import measure_labels
-from unfade.pipeline.running import Job
+from unfade.pipeline.running import Job, run
 from unfade.pipeline.scoring import open_side, score_paths
+from unfade.pipeline.session import Session
 from unfade.pipeline.settings import PredictSettings, RunSettings, SystemSettings
 from unfade.pipeline.training import TrainingSettings, open_training
+from unfade.predict import stitched
 from unfade.predict.diameter import Diameter
 from unfade.records import Calibration, Evidence, Instances, Labels, Lineage, Movie
 from unfade.systems.lexy import EvidenceSettings, Lexy, LexySettings
@@ -94,6 +97,28 @@ def test_a_training_goes_on_with_the_groups_of_the_weights(tmp_path: Path) -> No
     given = {"evidence": {"reach": 6}}
     wanted = TrainingSettings(system="lexy", weights=carried(tmp_path), settings=given)
     assert open_training(wanted)[0].settings.evidence == EvidenceSettings(reach=6, keep=0.5, level=0.4)
+
+
+def test_frames_taken_in_parts_cannot_follow_the_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    system = {"name": "lexy", "weights": carried(tmp_path)}
+    asked = RunSettings.parse({"system": system, "predict": {"follow": "whole", "device": "cpu"}})
+    write_ome_tiff(tmp_path / "m.ome.tif", Movie.of(np.zeros((2, 1, 48, 64), np.uint8)))
+    told = "Frames of 48 x 64 px are taken in parts, which cannot follow the picture; leave out --follow."
+    for name, value in {"WHOLE_PX": 40 * 40, "CORE_PX": 32, "GRID_PX": 16}.items():
+        monkeypatch.setattr(stitched, name, value)
+    with monkeypatch.context() as patched:
+        patched.setattr(segmenting, "find_diameter", None)  # it is told before anything is looked at
+        with pytest.raises(SettingsError) as caught:
+            run(tmp_path / "m.ome.tif", tmp_path / "out", asked)
+    assert str(caught.value) == told
+    assert not (tmp_path / "out").exists()
+    monkeypatch.setattr(stitched, "WHOLE_PX", 60 * 60)  # in one piece as it is, but not as the network sees it
+    asked = asked.changed(predict={"follow": "whole", "device": "cpu", "diameter": 12.0})
+    with pytest.raises(SettingsError, match="leave out --follow"):
+        run(tmp_path / "m.ome.tif", tmp_path / "out", asked)
+    live = asked.changed(system={**system, "settings": {"online": True}})
+    with pytest.raises(SettingsError, match="leave out --follow"):
+        Session(live).push(np.zeros((1, 48, 64), np.uint8))
 
 
 def movie() -> Movie:

@@ -21,6 +21,8 @@ from unfade.records import View
 class Plain:
     """A system around any network of images."""
 
+    name = "plain"
+
     def __init__(self, view: View, key: str = "maps") -> None:
         self.view, self.key = view, key
 
@@ -141,7 +143,7 @@ def test_networks_of_boxes_are_judged_by_their_finest_features() -> None:
 def test_what_cannot_be_examined_is_said() -> None:
     with pytest.raises(SettingsError, match="multiple of 4"):
         receptive_fields(engine(ones(1, 3)), side_px=18)
-    with pytest.raises(SettingsError, match="no map of pixels"):
+    with pytest.raises(SettingsError, match="system 'plain' gives no map of pixels"):
         receptive_fields(engine(ones(1, 3), key="flow"), side_px=16)
 
 

@@ -25,6 +25,8 @@ FRAMES = np.random.default_rng(0).integers(0, 1000, (6, 2, 16, 24)).astype(np.ui
 class Spread:
     """The mask is the previous one and its right-hand neighbours, or the brightest pixels where it is empty."""
 
+    name = "spread"
+
     def __init__(self, normalise: Any = "movie") -> None:
         self.view = View(feedback=True, reference=True, stride=4, reach_px=4, normalise=normalise)
         self.seen: list[dict[str, Tensor]] = []
@@ -117,13 +119,14 @@ def test_a_single_frame_network_can_start_the_movie() -> None:
 def test_a_starter_must_fit() -> None:
     class Window:
         class system:  # noqa: N801
+            name = "window"
             view = View(offsets=(-1, 0, 1))
 
-    with pytest.raises(SettingsError, match="needs more than the first frame"):
+    with pytest.raises(SettingsError, match=r"system 'window' needs more than the first frame; give --starter one"):
         engine().begin_with(Window())  # type: ignore[arg-type]
     plain = NucleiUNet(NucleiUNetSettings(width=8))
     single = open_engine(plain, plain.network(), PredictSettings(device="cpu"))
-    with pytest.raises(SettingsError, match="leave the starter out"):
+    with pytest.raises(SettingsError, match="system 'nuclei-unet' is not fed with its own masks; leave out --starter"):
         single.begin_with(single)
 
 
@@ -184,7 +187,7 @@ def test_frames_of_another_size_are_refused() -> None:
 
 
 def test_it_has_no_members_to_compare() -> None:
-    with pytest.raises(SettingsError, match="feeds on its own output"):
+    with pytest.raises(SettingsError, match=r"system 'spread' feeds on its own output .*; leave out --uncertainty"):
         engine().ask([nn.Identity()])
 
 
@@ -224,8 +227,18 @@ def test_masks_can_follow_the_picture(zoom: float) -> None:
     assert np.count_nonzero(follows[8]) == pytest.approx(np.count_nonzero(follows[0]), rel=0.15)
 
 
+def test_masks_of_frames_of_any_size_can_follow(monkeypatch: pytest.MonkeyPatch) -> None:
+    movie = Movie.of(FRAMES)
+    runner = RolloutPredictor(Copying(), nn.Identity(), torch.device("cpu"), "float32", 1024)
+    runner.follow(Rightwards)
+    wanted = masks(list(found_in(movie, open_stage(runner, movie, 0, 1.0))))
+    monkeypatch.setattr("unfade.predict.stitched.WHOLE_PX", 10 * 10)
+    assert np.array_equal(masks(list(found_in(movie, open_stage(runner, movie, 0, 1.0)))), wanted)
+    assert wanted.any()
+
+
 class Doubting(Spread):
-    """Half as sure of bright pixels as of dark ones, whatever came before; feeds its probability back."""
+    """Surer of bright pixels than of dark ones, whatever came before; feeds its probability back."""
 
     def forward(
         self, network: nn.Module, inputs: dict[str, Tensor], state: Any = None
@@ -254,5 +267,5 @@ def test_a_probability_follows_the_picture_between_pixels() -> None:
 
 def test_only_networks_that_feed_on_masks_can_follow() -> None:
     plain = NucleiUNet(NucleiUNetSettings(width=8))
-    with pytest.raises(SettingsError, match="nothing of other frames"):
+    with pytest.raises(SettingsError, match=r"'nuclei-unet' uses nothing of other frames .*; leave out --follow"):
         open_engine(plain, plain.network(), PredictSettings()).follow(Rightwards)
