@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument("--table", default="1-2")
     parser.add_argument("--column", default="validation loss")
     options = parser.parse_args()
-    figure = Figure(figsize=(7, 4), layout="constrained")
+    figure = Figure(figsize=(8, 4), layout="constrained")
     plot = figure.add_subplot()
     drawn = 0
     for row in rows_of(options.table):
@@ -44,7 +44,7 @@ def main() -> None:
     if not drawn:
         raise SystemExit(f"No row of table {options.table} has curves in {options.trainings}; train some first.")
     plot.set(xlabel="steps", ylabel=options.column, title=f"{rows_of(options.table)[0].about['network']}")
-    plot.legend(fontsize=7)
+    figure.legend(fontsize=7, loc="outside right upper")
     with mpl.rc_context({"svg.hashsalt": "unfade"}):
         figure.savefig(options.figure)
     print(f"{drawn} lines in {options.figure}")
