@@ -477,6 +477,7 @@ class View:
     block: int = 1  # consecutive frames decoded together: 1 or 2
     join: Literal["maps", "instances"] = "maps"  # how tiles are joined
     evidence: Evidence | None = None  # averaged over neighbouring frames; None = every frame is decided by itself
+    followed: Evidence | None = None  # the same where frames follow the picture
     normalise: Literal["frame", "running", "movie", "background"] = "frame"
     kinds: tuple[Kind, ...] = ("nucleus",)  # of its objects; of cells with their nuclei, nuclei come first
     diameter_px: tuple[float, float] = (15.0, 32.0)  # median object diameter it was trained for, from and to

@@ -144,7 +144,7 @@ def require_whole(engine: Engine, size: tuple[int, int], zoom: float = 1.0) -> N
         If they are.
     """
     view = engine.system.view
-    if engine.motion is not None and view.evidence is not None and len(parts_of(size, view, zoom)) > 1:
+    if engine.motion is not None and view.followed is not None and len(parts_of(size, view, zoom)) > 1:
         raise SettingsError(
             f"Frames of {size[0]} x {size[1]} px are taken in parts, which cannot follow the picture; leave out "
             "--follow."

@@ -59,9 +59,9 @@ class EvidenceStage(WindowStage):
     def __init__(self, predictor: WindowPredictor, channel: int, zoom: float, ends: Ends | None = None) -> None:
         super().__init__(predictor, channel, zoom, ends)
         view = predictor.system.view
-        if view.evidence is None:
+        if predictor.evidence is None:
             raise TypeError("this view sums no evidence")
-        self.evidence: Evidence = view.evidence
+        self.evidence: Evidence = predictor.evidence
         self.lag = view.future + self.evidence.future
         self.memory = None if self.memory is None else view.past + self.evidence.past
 

@@ -16,7 +16,7 @@ from unfade.ops.normalise import PooledLevels
 from unfade.predict.engine import Ends, Stage
 from unfade.predict.following import Whole, laid_over, usual_diameter
 from unfade.predict.frames import FramePredictor
-from unfade.records import Instances, Movie
+from unfade.records import Evidence, Instances, Movie
 
 
 class WindowPredictor(FramePredictor):
@@ -52,8 +52,13 @@ class WindowPredictor(FramePredictor):
         """Frame by frame, as late as the view looks ahead."""
         from unfade.predict.evidence import EvidenceStage
 
-        kind = WindowStage if self.system.view.evidence is None else EvidenceStage
+        kind = WindowStage if self.evidence is None else EvidenceStage
         return kind(self, channel, zoom, ends)
+
+    @property
+    def evidence(self) -> Evidence | None:
+        """How the frames around a window are heard."""
+        return self.system.view.evidence if self.motion is None else self.system.view.followed
 
     def _inputs(self, tile: Tensor) -> dict[str, Tensor]:
         return {"image": tile[:, :, None]}

@@ -34,6 +34,14 @@ class EvidenceSettings(Settings):
     level: float = Field(0.65, gt=0, lt=1, description="probability that speaks neither for nor against a nucleus")
 
 
+class FollowedSettings(EvidenceSettings):
+    """The same where frames follow the picture: all lie where they belong, and are heard alike."""
+
+    reach: int = Field(30, ge=0, le=100, description="frames on either side; 0 = every frame by itself")
+    keep: float = Field(1.0, gt=0, le=1, description="weight of a frame over that of the next one nearer")
+    level: float = Field(0.5, gt=0, lt=1, description="probability that speaks neither for nor against a nucleus")
+
+
 class LexySettings(VoteSettings):
     """Which frames the network sees, how wide it is, and how its maps become nuclei."""
 
@@ -43,6 +51,7 @@ class LexySettings(VoteSettings):
     levels: int = Field(4, ge=2, le=6, description="stages; the network shrinks the image 2^levels times")
     blocks: int = Field(1, ge=1, le=4, description="residual blocks per stage")
     evidence: EvidenceSettings = Field(EvidenceSettings(), description="what the frames around say")
+    followed: FollowedSettings = Field(FollowedSettings(), description="what they say where they follow the picture")
     diameter_px: tuple[float, float] = Field((22.0, 26.0), description="median diameters trained for, from and to, px")
 
 
@@ -63,16 +72,22 @@ class Lexy(VoteSystem):
     @property
     def view(self) -> View:
         """A window of frames of one channel, all normalised alike; tiles are joined as maps."""
-        s, near = self.settings, self.settings.evidence
-        heard = near.reach > 0 and len(s.offsets) > 1
+        s, window = self.settings, len(self.settings.offsets) > 1
         return View(
             offsets=tuple(min(o, 0) for o in s.offsets) if s.online else s.offsets,
             normalise="running" if s.online else "movie",
             diameter_px=s.diameter_px,
             stride=2**s.levels,
             reach_px=64,
-            evidence=Evidence(near.reach, 0 if s.online else near.reach, near.keep, near.level) if heard else None,
+            evidence=self._heard(s.evidence) if window else None,
+            followed=self._heard(s.followed) if window else None,
         )
+
+    def _heard(self, near: EvidenceSettings) -> Evidence | None:
+        """How the frames around are heard; None if they are not."""
+        if near.reach == 0:
+            return None
+        return Evidence(near.reach, 0 if self.settings.online else near.reach, near.keep, near.level)
 
     def network(self) -> nn.Module:
         """A fresh network with a random start."""

@@ -24,7 +24,7 @@ class Bright:
     """The frame itself is the foreground map, its brightness of three frames a second one; what is decoded is kept."""
 
     def __init__(self, evidence: Evidence | None, offsets: tuple[int, ...] = (-1, 0, 1)) -> None:
-        self.view = View(offsets=offsets, stride=4, reach_px=4, normalise="movie", evidence=evidence)
+        self.view = View(offsets=offsets, stride=4, reach_px=4, normalise="movie", evidence=evidence, followed=evidence)
         self.decoded: list[np.ndarray] = []
 
     def forward(
@@ -258,6 +258,12 @@ def test_lexy_listens_to_both_sides_offline_and_to_the_past_online() -> None:
     assert Lexy(LexySettings(offsets=(0,))).view.evidence is None
     silent = Lexy(LexySettings.parse({"evidence": {"reach": 0}}))
     assert silent.view.evidence is None
+    assert view.followed == Evidence(30, 30, 1.0, 0.5)
+    assert online.followed == Evidence(30, 0, 1.0, 0.5)
+    assert silent.view.followed == view.followed
+    following = WindowPredictor(Lexy(LexySettings(width=8)), nn.Identity(), torch.device("cpu"))
+    following.follow(Steps)
+    assert following.stage(0).lag == view.future + 30
     stages = {True: EvidenceStage, False: WindowStage}
     for heard, system in ((True, Lexy(LexySettings(width=8))), (False, silent)):
         small = WindowPredictor(system, nn.Identity(), torch.device("cpu"))
