@@ -3,6 +3,8 @@
 usage: python benchmarks/fading.py STILLS SYSTEM[=WEIGHTS] … [--motion whole|paper|slow|fast] [--part test]
        [--sequences 16] [--frames 24] [--seed 0] [--settings FILE] [--repair [SETTING=VALUE …]]
 
+FILE gives settings of its system and, unless they are named, its weights; no other system can be named with it.
+
 The nuclei, taken from the held-out part of STILLS, are bright up to frame 7 and exactly as bright as their cytoplasm
 from frame 8 to the end. Prints the foreground Dice of every system in frame 2, in each frame, in its worst frame and
 over the invisible frames, as means over the sequences; beside them that of the truth of frame 7 left where it was, and
@@ -22,6 +24,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 from repair import repaired, segmented
@@ -65,13 +68,11 @@ def main() -> None:
     parser.add_argument("--repair", nargs="*", metavar="SETTING=VALUE")
     options = parser.parse_args()
     given = read_toml(options.settings) if options.settings else {}
+    chosen = {text: asked(text, given.get("system", {})) for text in options.systems}
     movies = sequences(options)
     kept = [dice([truth[LAST_SEEN]] * len(truth), truth) for _, truth, _ in movies]
     out: dict[str, object] = {"motion": options.motion, "frame 7 kept": summary(np.array(kept))}
-    for name in options.systems:
-        system, _, weights = name.partition("=")
-        own = given.get("system", {}).get("settings", {})
-        how = SystemSettings(name=system, weights=weights or None, settings=own)
+    for name, how in chosen.items():
         cases = [
             segmented("fading", movie, Labels.of(truth), d, how, given.get("predict")) for movie, truth, d in movies
         ]
@@ -87,6 +88,14 @@ def main() -> None:
                     )
             out[f"{name}, repaired"] = summary(np.array(after))
     print(json.dumps(out, indent=2))
+
+
+def asked(text: str, table: dict[str, Any]) -> SystemSettings:
+    """The system of `SYSTEM[=WEIGHTS]` with what the table `[system]` of a settings file says; stops where they differ."""
+    name, _, weights = text.partition("=")
+    if table.get("name", name) != name:
+        raise SystemExit(f"The settings file is for the system '{table['name']}', not '{name}'; name that one.")
+    return SystemSettings.parse(table | {"name": name} | ({"weights": weights} if weights else {}))
 
 
 def sequences(options: argparse.Namespace) -> list[tuple[Movie, np.ndarray, float]]:

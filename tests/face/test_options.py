@@ -64,6 +64,7 @@ def test_a_still_becomes_a_movie_with_its_truth(unfade: Command, tmp_path: Path)
             tifffile.imwrite(tmp_path / "in" / folder / f"{name}.tif", picture.astype(np.uint16))
     words = ("synthesize", tmp_path / "m.ome.tif", "--kind", "still", "--stills", tmp_path / "in", "--frames", 3)
     assert "no still 'c'" in unfade(*words, "--still", "c").sentence()
+    assert "--cytoplasm drawn" in unfade(*words, "--still", "b").sentence()
     said = unfade(*words, "--still", "b", "--cytoplasm", "drawn", "--truth", tmp_path / "truth", "--json")
     assert json.loads(said.out)["shape"] == [3, 2, 40, 48]
     first = tifffile.imread(tmp_path / "truth" / "01_GT" / "TRA" / "man_track000.tif")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from unfade.settings import Settings
 from unfade.synth.settings import Camera
 
 When = float | Literal["never"]
+LEAST_PX = 16  # sides of a field
 
 
 class TimeCourse(Settings):
@@ -89,8 +90,8 @@ class TranslocationSettings(Settings):
     """A movie of fields of cells whose nuclei fade in the only channel there is."""
 
     frames: int = Field(24, ge=1, description="Number of frames.")
-    height_px: int = Field(256, ge=16, description="Height of the field, in pixels.")
-    width_px: int = Field(256, ge=16, description="Width of the field, in pixels.")
+    height_px: int = Field(256, ge=LEAST_PX, description="Height of the field, in pixels.")
+    width_px: int = Field(256, ge=LEAST_PX, description="Width of the field, in pixels.")
     pixel_um: float = Field(0.65, gt=0, description="Size of a pixel, in µm.")
     interval_s: float = Field(300.0, gt=0, description="Time between frames, in seconds.")
     seed: int = Field(0, ge=0, description="Every draw follows from it.")
@@ -111,3 +112,10 @@ class StillSettings(TranslocationSettings):
     cytoplasm: Literal["own", "drawn"] = Field(
         "own", description="own: the picture shows the reporter; drawn: it shows a nuclear stain."
     )
+
+    @field_validator("height_px", "width_px")
+    @classmethod
+    def _large_enough(cls, side: int) -> int:
+        if 0 < side < LEAST_PX:
+            raise ValueError(f"input should be 0 or at least {LEAST_PX}")
+        return side

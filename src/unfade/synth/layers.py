@@ -25,6 +25,8 @@ Ids = NDArray[np.int32]
 
 _GAP_PX = 2  # around a nucleus, where its own blurred light lies over the cytoplasm
 _RING_PX = 12  # beyond that, whose light says how bright cytoplasm is
+_NEAR = (0.25, 0.5)  # the part of it nearest to nuclei, in radii: where halos have ended and most cells have not
+_SHOWN = 0.35  # share of the light of nuclei below which the light there is no cytoplasm
 _FAINT = 0.25  # share of the cytoplasm's usual light below which no cell is
 
 
@@ -50,6 +52,29 @@ def require_pair(image: NDArray[Any], labels: NDArray[Any]) -> None:
         raise ShapeError(f"A still is an image (Y, X) and labels of its size, not {image.shape} and {labels.shape}.")
     if not (labels > 0).any():
         raise ShapeError("There is no nucleus in this still; choose another one.")
+
+
+def require_cytoplasm(image: NDArray[Any], labels: Ids) -> None:
+    """Refuse a picture `(Y, X)` of a nuclear stain where one of a reporter is wanted.
+
+    A picture shows cytoplasm if the upper quartile of the light just beyond the outlines of nuclei is at least 0.35 of
+    the median light within; light counts from the 1st percentile of the picture on.
+
+    Raises
+    ------
+    ShapeError
+        If it shows none.
+    """
+    far = ndimage.distance_transform_edt(labels == 0)
+    radius = float(np.median(np.sqrt(np.unique(labels[labels > 0], return_counts=True)[1] / np.pi)))
+    low, high = max(_GAP_PX, _NEAR[0] * radius), max(2 * _GAP_PX, _NEAR[1] * radius)
+    around, dark = image[(far > low) & (far <= high)], float(np.percentile(image, 1))
+    light = float(np.percentile(around, 75)) - dark if around.size else 0.0
+    if light <= _SHOWN * (float(np.median(image[labels > 0])) - dark):
+        raise ShapeError(
+            "There is hardly any cytoplasm around the nuclei of this still, which may show a nuclear stain; "
+            "have cytoplasm drawn (--cytoplasm drawn)."
+        )
 
 
 def mirrored(image: NDArray[Any], labels: NDArray[Any], rim: tuple[int, int]) -> tuple[Floats, Ids]:
@@ -88,7 +113,7 @@ def from_reporter(image: NDArray[Any], labels: Ids) -> Layers:
     ring = (far > _GAP_PX) & (far <= _GAP_PX + _RING_PX)
     usual = float(np.median(light[ring])) if ring.any() else 0.0
     if usual <= 0:
-        raise ShapeError("There is no cytoplasm around the nuclei of this still; let one be drawn instead.")
+        raise ShapeError("There is no cytoplasm around the nuclei of this still; have it drawn (--cytoplasm drawn).")
     light /= np.float32(usual)
     filled = _filled(light, far <= _GAP_PX)
     lit = (ndimage.gaussian_filter(filled, 2.0) > _FAINT) | (labels > 0)

@@ -13,11 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from unfade.errors import SettingsError
+from unfade.errors import SettingsError, ShapeError
 from unfade.synth.course import ratios
 from unfade.synth.deformation import Paths, affines
-from unfade.synth.fading import StillSettings
-from unfade.synth.layers import Layers, from_reporter, mirrored, require_pair, with_drawn_cells
+from unfade.synth.fading import LEAST_PX, StillSettings
+from unfade.synth.layers import (
+    Layers,
+    from_reporter,
+    mirrored,
+    require_cytoplasm,
+    require_pair,
+    with_drawn_cells,
+)
 from unfade.synth.scene import Scene, texture_share
 from unfade.synth.translocation import TranslocationMovie
 
@@ -43,7 +50,7 @@ class StillMovie(TranslocationMovie):
     Raises
     ------
     ShapeError
-        If image and labels are no still, or there is no cytoplasm in the picture.
+        If image and labels are no still or smaller than a field may be, or the picture shows no cytoplasm of its own.
     SettingsError
         If nuclei should divide.
     """
@@ -58,6 +65,12 @@ class StillMovie(TranslocationMovie):
         if chosen.nuclei.division_rate > 0:
             raise SettingsError("Nuclei of a still cannot divide; set nuclei.division_rate to 0.")
         height, width = chosen.height_px or image.shape[0], chosen.width_px or image.shape[1]
+        if min(height, width) < LEAST_PX:
+            raise ShapeError(
+                f"This still is {image.shape[0]} x {image.shape[1]} px; a field has at least {LEAST_PX} px on a side."
+            )
+        if chosen.cytoplasm == "own":
+            require_cytoplasm(image, labels)
         nuclei = chosen.nuclei.changed(diameter_px=diameter).plain()
         super().__init__(chosen.changed(height_px=height, width_px=width, nuclei=nuclei))
         self._still = image, labels.astype(np.int32)

@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 
 from unfade.errors import SettingsError, ShapeError
-from unfade.synth import Camera, StillMovie, StillSettings
+from unfade.synth import Camera, StillMovie, StillSettings, TranslocationMovie, TranslocationSettings
 from unfade.synth.fading import Bodies, Deformation, Nuclei, TimeCourse
 from unfade.synth.layers import from_reporter, mirrored
 
@@ -153,6 +153,40 @@ def test_what_cannot_be_used_is_refused() -> None:
     with pytest.raises(ShapeError, match="no nucleus"):
         StillMovie(image, np.zeros_like(labels))
     with pytest.raises(ShapeError, match="no cytoplasm"):
-        StillMovie(np.where(labels > 0, 50.0, 0.0), labels).frame(0)
+        from_reporter(np.where(labels > 0, 50.0, 0.0), labels)
+    with pytest.raises(ShapeError, match="hardly any cytoplasm"):
+        StillMovie(np.zeros_like(image), labels)
     with pytest.raises(SettingsError, match="cannot divide"):
         StillMovie(image, labels, StillSettings(nuclei=Nuclei(division_rate=0.1)))
+
+
+def stain(halo: float, noise: float) -> tuple[np.ndarray, np.ndarray]:
+    """The nuclei of the scene alone, with light around them that fades within a radius, on a noisy ground."""
+    labels = scene()[1]
+    far = ndimage.distance_transform_edt(labels == 0)
+    light = 100.0 * np.where(labels > 0, 1, halo * np.exp(-far / 4))
+    return light + noise * np.random.default_rng(1).normal(size=light.shape), labels
+
+
+@pytest.mark.parametrize(("halo", "noise"), [(0, 0), (0, 5), (0.5, 5)])
+def test_a_nuclear_stain_has_no_cytoplasm_of_its_own(halo: float, noise: float) -> None:
+    with pytest.raises(ShapeError, match=r"nuclear stain; have cytoplasm drawn \(--cytoplasm drawn\)\.$"):
+        StillMovie(*stain(halo, noise))
+    assert StillMovie(*stain(halo, noise), StillSettings(cytoplasm="drawn")).frame(0).image.any()
+
+
+@pytest.mark.parametrize("ratio", [0.6, 1.0, 2.0])
+def test_a_frame_of_a_reporter_movie_is_a_still(ratio: float) -> None:
+    course = TimeCourse(ratio_before=ratio, before_spread=0.1, stimulus_frame="never")
+    drawn = TranslocationMovie(TranslocationSettings(frames=1, height_px=128, width_px=128, course=course)).frame(0)
+    assert StillMovie(drawn.image[0], drawn.nuclei).frame(1).image.any()
+
+
+def test_fields_are_as_large_as_in_other_movies() -> None:
+    with pytest.raises(SettingsError, match="'height_px': input should be 0 or at least 16, got 15"):
+        StillSettings.parse({"height_px": 15})
+    assert movie(height_px=16, width_px=16).frame(0).image.shape[1:] == (16, 16)
+    image, labels = (picture[24:39] for picture in scene())
+    with pytest.raises(ShapeError, match="This still is 15 x 96 px; a field has at least 16 px on a side"):
+        StillMovie(image, labels)
+    assert StillMovie(image, labels, StillSettings(height_px=16)).shape[2:] == (16, 96)
