@@ -91,7 +91,7 @@ def main() -> None:
 
 
 def asked(text: str, table: dict[str, Any]) -> SystemSettings:
-    """The system of `SYSTEM[=WEIGHTS]` with what the table `[system]` of a settings file says; stops where they differ."""
+    """The system of `SYSTEM[=WEIGHTS]` with what the table `[system]` of a settings file says, which must fit."""
     name, _, weights = text.partition("=")
     if table.get("name", name) != name:
         raise SystemExit(f"The settings file is for the system '{table['name']}', not '{name}'; name that one.")
