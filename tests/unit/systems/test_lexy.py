@@ -7,6 +7,11 @@ import pytest
 
 from unfade.datasets.stills import Still
 from unfade.errors import SettingsError
+from unfade.pipeline.segmenting import found_in, open_predictor, open_stage, open_system
+from unfade.pipeline.settings import PredictSettings, SystemSettings
+from unfade.predict.doubt import mean_over
+from unfade.records import Instances, Movie
+from unfade.synth import TranslocationMovie, TranslocationSettings
 from unfade.systems.base import System
 from unfade.systems.lexy import OFFSETS, Lexy, LexySettings
 from unfade.testing.system import SystemExam
@@ -104,3 +109,24 @@ def test_windows_of_noise_hold_no_object() -> None:
     assert batch["inputs"]["image"].shape == (2, 3, 1, 32, 32)
     assert float(batch["inputs"]["image"].std()) > 0.05
     assert not batch["targets"]["maps"][:, :, 0].any()
+
+
+def test_a_window_tells_the_doubt_of_its_frame_while_its_mask_is_that_of_all_heard() -> None:
+    """Members disagree about a frame as they do without evidence; only masks are decided together."""
+    movie = Movie.of(TranslocationMovie(TranslocationSettings(frames=6, height_px=64, width_px=64)).frames().image)
+    found: dict[int, list[Instances]] = {}
+    for reach in (0, 3):
+        lexy, weights = open_system(SystemSettings(name="lexy", settings={"evidence": {"reach": reach}}))
+        runner = open_predictor(lexy, weights, PredictSettings(device="cpu", precision="float32", uncertainty="tta"))
+        found[reach] = list(found_in(movie, open_stage(runner, movie, 0, 1.0)))
+    assert len(found[0]) == len(found[3]) == len(movie)
+    maps = []
+    for alone, heard in zip(found[0], found[3], strict=True):
+        assert alone.uncertainty is not None
+        assert heard.uncertainty is not None
+        np.testing.assert_allclose(heard.uncertainty, alone.uncertainty, atol=1e-3)
+        assert heard.uncertainty.max() > 0.5
+        assert np.allclose(heard.u_total, mean_over(heard, heard.uncertainty[0, 0]))
+        maps.append(not np.array_equal(heard.labels(), alone.labels()))
+    assert any(maps)
+    assert sum(len(one) for one in found[3]) > 0
