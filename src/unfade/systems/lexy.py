@@ -29,8 +29,8 @@ OFFSETS = (-18, -12, -8, -5, -3, -2, -1, 0, 1, 2, 3, 5, 8, 12, 18)
 class EvidenceSettings(Settings):
     """How the frames around decide together with a frame, once the network has looked at each.
 
-    Masks are then those of all frames heard. With `--uncertainty`, the doubt is that of the members about the window of the
-    single frame, averaged over such a mask; what the frames around say does not lower it.
+    Masks are then those of all frames heard. With `--uncertainty`, the doubt is that of the members about the window of
+    the single frame, averaged over such a mask; what the frames around say does not lower it.
     """
 
     reach: int = Field(12, ge=0, le=100, description="frames on either side; 0 = every frame by itself")
