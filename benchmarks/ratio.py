@@ -1,13 +1,14 @@
 """How true is the measured nucleus/cytoplasm ratio? Synthetic movies say, and a real one says how much masks matter.
 
-usage: python benchmarks/ratio.py [--movies 4] [--frames 6]
+usage: python benchmarks/ratio.py [--movies 4] [--frames 6] [--seed 0]
        python benchmarks/ratio.py --movie KTR --silver LABELS --found LABELS [--channel 1] [--rows 0:640]
 
 First form: movies of `unfade.synth.CellMovie` with the settings they come with (blur, haze, uneven light, photons, read
 noise, camera offset, crowded cells that differ in brightness), true masks, and the median of |log(measured / true)|
 over whole nuclei, with the bias of nuclei brighter (ratio above 1.2) and darker (below 0.8) than their cytoplasm. Every
 row adds one cure; the rows of "clean optics" take causes away, to say where the error comes from. The background is the
-camera's offset and the light where there is no cell, as a user reads it off an empty place.
+camera's offset and the light where there is no cell, as a user reads it off an empty place, but for the row where
+nothing is known. Haze is measured in the marker channel of each movie's first frame, in its true masks.
 
 Second form: log ratio of found masks against that of reference masks, matched at IoU 0.5, on a real movie.
 """
@@ -25,18 +26,23 @@ from unfade import api, data
 from unfade.measure import MeasureSettings, ObjectMeasurer
 from unfade.ops.overlap import contingency
 from unfade.ops.relabel import drop_small
+from unfade.pipeline.measuring import measure_haze
 from unfade.score.detection import match
 from unfade.synth import Camera, CellMovie, CellMovieSettings, Growth, Reporter
 
 EMPTY = {"background": "constant", "background_value": 150.0}  # offset 100 + 2 counts for each of 25 photons
 OLD = {"ring_gap": 1.0, "ring_width": 5.0, "nucleus_inset": 0.0}
 MEDIAN, DEHAZED = {"ratio": "median"}, {"haze": 0.1, "haze_px": 8.0}
+MEASURED = {"haze": "measured"}
 MEASURES = {
     "nothing subtracted, whole nucleus, ring 1 to 6 px": OLD,
     "+ background": EMPTY | OLD,
     "+ core 2 px deep, ring 2 to 6 px (default)": EMPTY,
     "+ medians": EMPTY | MEDIAN,
     "+ haze known": EMPTY | MEDIAN | DEHAZED,
+    "+ haze measured": EMPTY | MEDIAN | MEASURED,
+    "nothing known: percentile, medians": {"background": "percentile"} | MEDIAN,
+    "nothing known: percentile, medians, haze measured": {"background": "percentile"} | MEDIAN | MEASURED,
 }
 CLEAN = Camera(background=0, offset=0, blur_px=0, haze=0, unevenness=0, bleaching=0, read_noise=0, photons=5000)
 CAUSES = {
@@ -52,6 +58,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--movies", type=int, default=4)
     parser.add_argument("--frames", type=int, default=6)
+    parser.add_argument("--seed", type=int, default=0, help="of the first movie")
     parser.add_argument("--movie", type=Path)
     parser.add_argument("--silver", type=Path)
     parser.add_argument("--found", type=Path)
@@ -62,14 +69,27 @@ def main() -> None:
 
 
 def on_synthetic(options: argparse.Namespace) -> dict:
-    made = [synthetic(seed, options.frames) for seed in range(options.movies)]
+    seeds = range(options.seed, options.seed + options.movies)
+    made = [synthetic(seed, options.frames) for seed in seeds]
     out = {
         name: summary([errors(movie, MeasureSettings.parse(how)) for movie in made]) for name, how in MEASURES.items()
     }
     for name, (camera, growth) in CAUSES.items():
-        movies = [synthetic(seed, options.frames, camera, growth) for seed in range(options.movies)]
+        movies = [synthetic(seed, options.frames, camera, growth) for seed in seeds]
         out[f"{name}: default measure"] = summary([errors(movie, MeasureSettings()) for movie in movies])
-    return {"movies": options.movies, "frames": options.frames, "rows": out}
+    told = [haze_of(movie, MeasureSettings.parse(MEASURED)) for movie in made]
+    return {
+        "movies": options.movies,
+        "frames": options.frames,
+        "seed": options.seed,
+        "haze": [[how.haze, how.haze_px] for how in told],
+        "rows": out,
+    }
+
+
+def haze_of(movie: CellMovie, how: MeasureSettings) -> MeasureSettings:
+    first = movie.frame(0)
+    return measure_haze(how, first.image[0], first.nuclei)[0] if how.haze == "measured" else how
 
 
 def synthetic(seed: int, frames: int, camera: Camera | None = None, growth: Growth | None = None) -> CellMovie:
@@ -82,7 +102,7 @@ def synthetic(seed: int, frames: int, camera: Camera | None = None, growth: Grow
 def errors(movie: CellMovie, how: MeasureSettings) -> pd.DataFrame:
     """Log of the true ratio and error of the measured one, of every whole nucleus of every frame."""
     true = movie.truth().rows.set_index(["frame", "track"])["ratio"]
-    stage = ObjectMeasurer(how, [(1, "reporter")], movie.calibration)
+    stage = ObjectMeasurer(haze_of(movie, how), [(1, "reporter")], movie.calibration)
     state, rows = stage.start(), []
     for t in range(len(movie)):
         frame = movie.frame(t)

@@ -82,7 +82,7 @@ def _ranked(image: Rows, bands: list[tuple[int, int]], ranks: Ints) -> list[floa
 
 def haze_reach(settings: MeasureSettings) -> int:
     """Rows above and below that a row without haze depends on."""
-    return 0 if settings.haze == 0 else _ROUNDS * int(4 * settings.haze_px + 0.5)
+    return 0 if settings.haze_share() == 0 else _ROUNDS * int(4 * settings.haze_px + 0.5)
 
 
 def without_haze(channel: NDArray[Any], settings: MeasureSettings) -> NDArray[Any]:
@@ -91,7 +91,8 @@ def without_haze(channel: NDArray[Any], settings: MeasureSettings) -> NDArray[An
     The image is modelled as `(1 - haze) * sharp + haze * blurred(sharp)` and solved for the sharp part by repeated
     substitution; an offset of the camera passes through unchanged.
     """
-    if settings.haze == 0:
+    share = settings.haze_share()
+    if share == 0:
         return channel
     from scipy import ndimage
 
@@ -99,7 +100,7 @@ def without_haze(channel: NDArray[Any], settings: MeasureSettings) -> NDArray[An
     sharp: NDArray[Any] = seen
     for _ in range(_ROUNDS):
         blurred = ndimage.gaussian_filter(sharp, settings.haze_px, mode="nearest")
-        sharp = (seen - settings.haze * blurred) / (1 - settings.haze)
+        sharp = (seen - share * blurred) / (1 - share)
     return sharp
 
 

@@ -56,7 +56,7 @@ class ObjectMeasurer:
     Raises
     ------
     SettingsError
-        If the ring is set in µm and the pixel size is unknown.
+        If the ring is set in µm and the pixel size is unknown, or haze is still to be measured.
     """
 
     lag = 0
@@ -76,6 +76,7 @@ class ObjectMeasurer:
         self.suffixes = columns.suffixes([name for _, name in self.channels])
         self._ring = settings.ring_px(calibration)
         self._inset = settings.inset_px(calibration)
+        settings.haze_share()
         self.repaired = repaired and kind == "nucleus"
         self._types = columns.column_types(self.suffixes, calibration, settings.background != "none", self.repaired)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -12,6 +12,7 @@ from unfade.settings import Settings
 
 Background = Literal["none", "constant", "percentile"]
 Average = Literal["mean", "median"]
+Share = Annotated[float, Field(ge=0, lt=0.5)]
 
 
 class BarSettings(Settings):
@@ -40,6 +41,8 @@ class MeasureSettings(Settings):
 
     Haze, light that arrives out of focus, spreads nuclei over their rings and pulls every ratio towards 1. Its share
     and spread belong to the microscope (an isolated cell or a bead shows them); given here, it is taken off first.
+    `measured` tells both from the first frame, where a nuclear marker is segmented; where that cannot be done, nothing
+    is taken off, and the run says why.
     """
 
     ring_gap: float = Field(2.0, ge=0, description="distance left free around a nucleus, in ring_unit")
@@ -57,8 +60,10 @@ class MeasureSettings(Settings):
         1.0, ge=0, le=100, description="the percentile of background = percentile, 0..100"
     )
 
-    haze: float = Field(0.0, ge=0, lt=0.5, description="share of the light that arrives out of focus; 0 = unknown")
-    haze_px: float = Field(8.0, gt=0, description="standard deviation of that light's spread, px")
+    haze: Share | Literal["measured"] = Field(
+        0.0, description="share of the light that arrives out of focus; 0 = unknown; measured = told by the first frame"
+    )
+    haze_px: float = Field(8.0, gt=0, description="standard deviation of that light's spread, px, if haze is a number")
 
     bars: BarSettings = BarSettings()
 
@@ -82,6 +87,18 @@ class MeasureSettings(Settings):
             If it is set in µm and the pixel size is unknown.
         """
         return _rounded(self.nucleus_inset * self._scale(calibration))
+
+    def haze_share(self) -> float:
+        """Share of the light out of focus.
+
+        Raises
+        ------
+        SettingsError
+            If it is to be measured and was not yet.
+        """
+        if self.haze == "measured":
+            raise SettingsError("Haze is to be measured, but nobody has; find it with find_haze, or give its share.")
+        return self.haze
 
     def _scale(self, calibration: Calibration) -> float:
         if self.ring_unit == "px":

@@ -13,12 +13,12 @@ from unfade.data.table import column_names, write_table
 from unfade.data.table_writer import TableWriter
 from unfade.data.zarr import label_kinds
 from unfade.errors import ShapeError
-from unfade.measure import MeasureSettings, ObjectMeasurer, track_table
+from unfade.measure import Haze, MeasureSettings, ObjectMeasurer, find_haze, track_table
 from unfade.pipeline.folder import RunFolder
 from unfade.pipeline.linking import read_lineage
 from unfade.pipeline.repairing import ORIGINS, read_provenance
 from unfade.pipeline.segmenting import frame_path, read_instances
-from unfade.records import KINDS, Kind, Labels, Lineage, Movie, Table
+from unfade.records import KINDS, Image, Kind, LabelImage, Labels, Lineage, Movie, Rows, Table
 
 Progress = Callable[[str, int, int], None]
 
@@ -29,6 +29,31 @@ class Measured(NamedTuple):
     rows: list[pd.DataFrame]
     objects: int
     empty_rings: int
+
+
+def measure_haze(
+    settings: MeasureSettings, marker: Image | Rows, nuclei: LabelImage | Rows | None
+) -> tuple[MeasureSettings, Haze]:
+    """Settings that hold the share and spread of the light out of focus, and how they were found.
+
+    The first frame of a movie tells them, so that frames that come one by one are measured as those of a whole movie:
+    its segmented channel `(Y, X)` and the nuclei found in it.
+    """
+    found = Haze(reason="no nuclei are segmented") if nuclei is None else find_haze(marker, nuclei)
+    spread = found.spread_px or settings.haze_px
+    return settings.changed(haze=found.share, haze_px=spread), found
+
+
+def haze_of_run(
+    settings: MeasureSettings, folder: RunFolder, movie: Movie, channel: int
+) -> tuple[MeasureSettings, dict[str, Any]]:
+    """The same for a run whose objects are linked, with what its record says of it; as they are where nothing asks."""
+    if settings.haze != "measured":
+        return settings, {}
+    seen = "nucleus" in label_kinds(folder.labels)
+    nuclei = open_labels(folder.labels, "nucleus").rows(0) if seen else None
+    known, found = measure_haze(settings, movie.rows(0).plane(channel), nuclei)
+    return known, {"haze": found._asdict()}
 
 
 def measurer(
@@ -150,6 +175,7 @@ def measure_labels(movie: Movie, labels: Labels, settings: MeasureSettings, prog
     """
     if labels.shape != (len(movie), *movie.shape[2:]):
         raise ShapeError(f"The labels are {labels.shape} but the movie has frames {(len(movie), *movie.shape[2:])}.")
+    settings = _told_by_any_channel(settings, movie, labels)
     stage = ObjectMeasurer(settings, tuple(enumerate(movie.channels)), movie.calibration, labels.kind)
     state, parts = stage.start(), [stage.empty_table()]
     for t in range(len(movie)):
@@ -158,3 +184,15 @@ def measure_labels(movie: Movie, labels: Labels, settings: MeasureSettings, prog
         if progress is not None:
             progress("measure", t + 1, len(movie))
     return Table(pd.concat(parts[1:] or parts, ignore_index=True), stage.units())
+
+
+def _told_by_any_channel(settings: MeasureSettings, movie: Movie, labels: Labels) -> MeasureSettings:
+    """Settings with the haze of the channel that tells it best: no one says here which is the marker."""
+    if settings.haze != "measured":
+        return settings
+    nuclei = labels.rows(0) if labels.kind == "nucleus" and len(movie) else None
+    told = [measure_haze(settings, movie.rows(0).plane(c), nuclei) for c in range(movie.shape[1] if len(movie) else 0)]
+    best = min(
+        (pair for pair in told if pair[1].share > 0), key=lambda pair: pair[1].error / pair[1].share, default=None
+    )
+    return settings.changed(haze=0.0) if best is None else best[0]

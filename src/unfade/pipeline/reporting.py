@@ -67,6 +67,13 @@ def notes_of(movie: Movie, manifest: dict[str, Any]) -> list[str]:
     elif measured["empty_rings"]:
         few = f"{measured['empty_rings']} of {measured['objects']} objects"
         notes.append(f"{few} have no room for a cytoplasm ring; their ratios are missing.")
+    haze = measured.get("haze")
+    if haze is not None:
+        notes.append(
+            f"Light out of focus was taken off: {haze['share']:.1%} of it, spread by {haze['spread_px']:.1f} px."
+            if haze["share"]
+            else f"Light out of focus was not taken off, as its share cannot be told: {haze['reason']}."
+        )
     mended = manifest["stages"].get("repair", {})
     carried = mended.get("updated", 0) + mended.get("interpolated", 0)
     if carried:

@@ -214,8 +214,10 @@ def _stages(job: Job, unit: units.Run, ready: units.Prepared) -> None:
         return repairing.repair_into(folder, movie, job.channel, settings.repair, job.progress)
 
     def measure() -> dict[str, Any]:
-        found = None if job.way.pool is None else _measured(job, unit, job.way.pool)
-        return measuring.measure_into(folder, movie, job.measured, settings.measure, job.progress, found)
+        known, haze = measuring.haze_of_run(settings.measure, folder, movie, job.channel)
+        hazy = replace(unit, settings=unit.settings.changed(measure=known.plain()))
+        found = None if job.way.pool is None else _measured(job, hazy, job.way.pool)
+        return {**measuring.measure_into(folder, movie, job.measured, known, job.progress, found), **haze}
 
     def report() -> dict[str, Any]:
         job.manifest["notes"] = reporting.notes_of(movie, job.manifest)

@@ -16,6 +16,7 @@ from unfade.errors import SettingsError, ShapeError
 from unfade.measure import ObjectMeasurer
 from unfade.ops.relabel import remap
 from unfade.pipeline.linking import open_linker
+from unfade.pipeline.measuring import measure_haze
 from unfade.pipeline.opening import open_model
 from unfade.pipeline.segmenting import find_diameter, require_whole
 from unfade.pipeline.settings import RunSettings
@@ -63,7 +64,9 @@ class Session:
         self._size: tuple[int, ...] | None = None
         self._stage: Any = None
         self._state: Any = None
-        self._measurer: Any = None
+        self._measurer: ObjectMeasurer | None = None
+        self._segmented = 0
+        self._measured: tuple[tuple[int, str], ...] = ()
 
     def push(self, frame: Image, found: Instances | None = None) -> FrameResult:
         """Take the next frame `(C, Y, X)`, or `(Y, X)` of one channel; `found` spares the network what is known.
@@ -91,6 +94,8 @@ class Session:
         labels = remap(seen, links.label, links.track)
         sure = dict(zip(found.id.tolist(), (1 - found.u_total).tolist(), strict=True))
         known = {int(k): sure[int(n)] for k, n in zip(links.track, links.label, strict=True)}
+        if self._measurer is None:
+            self._measurer = self._open_measurer(image, labels)
         _, rows = self._measurer.push(self._measurer.start(), (self.count, image, labels, known))
         result = FrameResult(self.count, labels, rows[0], links.parents, found, time.perf_counter() - began)
         self.count += 1
@@ -119,8 +124,15 @@ class Session:
         if self._stage.lag != 0:
             raise SettingsError(f"The system '{settings.system.name}' looks at later frames and cannot work live.")
         self._state = self._stage.start()
+        self._segmented = channel
         names = settings.input.measure_channels
         chosen = [movie.channel(n) for n in names] if names else range(len(self.channels))
-        pairs = tuple((c, self.channels[c]) for c in chosen)
-        self._measurer = ObjectMeasurer(settings.measure, pairs, self.calibration)
+        self._measured = tuple((c, self.channels[c]) for c in chosen)
         self._size = image.shape
+
+    def _open_measurer(self, image: Image, labels: LabelImage) -> ObjectMeasurer:
+        """Measurements with the haze that the first frame tells, where it is asked for."""
+        settings = self.settings.measure
+        if settings.haze == "measured":
+            settings, _ = measure_haze(settings, image[self._segmented], labels)
+        return ObjectMeasurer(settings, self._measured, self.calibration)
