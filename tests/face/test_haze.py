@@ -10,7 +10,10 @@ import pandas as pd
 import pytest
 
 from tests.face.conftest import Command
+from unfade import api
 from unfade.data.tiff_writer import write_ome_tiff
+from unfade.errors import SettingsError
+from unfade.measure import MeasureSettings
 from unfade.pipeline.session import Session
 from unfade.pipeline.settings import RunSettings
 from unfade.records import Movie
@@ -58,8 +61,12 @@ def test_a_run_tells_the_haze_and_keeps_it(unfade: Command, frames: Movie, tmp_p
     (tmp_path / "told/objects.csv").unlink()
     assert unfade("run", movie, "-o", tmp_path / "told", "--settings", asked).code == 0
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "told/objects.csv"), same)
+    with pytest.raises(SettingsError, match=r"cannot be told, as .*; give its share, or 0"):
+        api.measure(Movie.of(np.zeros((1, 1, 32, 32))), np.zeros((1, 32, 32), int), MeasureSettings(haze="measured"))
     live = Session(RunSettings.parse(read_toml(asked)), frames.channels)
     first = live.push(frames.frame(0)).objects
+    assert live.haze is not None
+    assert live.haze.share == found["share"]
     own = told[told["frame"] == 0]
     assert np.allclose(sorted(first["ratio_reporter"]), sorted(own["ratio_reporter"]), atol=1e-3)
 

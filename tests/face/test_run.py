@@ -272,6 +272,7 @@ def test_a_movie_without_objects_and_automatic_diameter(unfade: Command, tmp_pat
     said = unfade("run", tmp_path / "dark.ome.tif", "-o", tmp_path / "out")
     assert said.code == 0
     assert "No object was found in any frame." in said.err
+    assert "The diameter of objects could not be told" in said.err
     assert manifest_of(tmp_path / "out")["diameter"]["origin"] == "none found"
 
 

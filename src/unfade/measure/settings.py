@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from unfade.errors import SettingsError
 from unfade.records import Calibration
@@ -66,6 +66,13 @@ class MeasureSettings(Settings):
     haze_px: float = Field(8.0, gt=0, description="standard deviation of that light's spread, px, if haze is a number")
 
     bars: BarSettings = BarSettings()
+
+    @field_validator("haze", mode="before")
+    @classmethod
+    def _one_or_the_other(cls, value: object) -> object:
+        if value != "measured" and not (isinstance(value, int | float) and 0 <= value < 0.5):
+            raise ValueError(f"give a share from 0 to below 0.5, or 'measured', in place of {value!r}")
+        return value
 
     def ring_px(self, calibration: Calibration) -> tuple[float, float]:
         """Inner and outer distance of the ring, px.

@@ -57,12 +57,21 @@ class PooledLevels:
     FRAMES = 16
 
     def __init__(self) -> None:
-        self._kept: list[NDArray[Any]] = []
+        self._seen: list[NDArray[Any]] = []
+        self._flat: list[NDArray[Any]] = []
 
     def add(self, image: NDArray[Any]) -> None:
-        """Take a frame into account."""
-        if len(self._kept) < self.FRAMES:
-            self._kept.append(_thinned(image, SAMPLES // self.FRAMES).copy())
+        """Take a frame into account; one of a single value, as of a closed shutter, only while there is no other."""
+        if len(self._seen) < self.FRAMES:
+            pixels = _thinned(image, SAMPLES // self.FRAMES).copy()
+            if pixels.size and pixels.min() < pixels.max():
+                self._seen.append(pixels)
+            else:
+                self._flat = [pixels]
+
+    @property
+    def _kept(self) -> list[NDArray[Any]]:
+        return self._seen or self._flat
 
     def ends(self, low: float = LOW, high: float = HIGH) -> tuple[float, float]:
         """Intensities at the two percentiles of all pixels kept."""

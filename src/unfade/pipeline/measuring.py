@@ -12,7 +12,7 @@ from unfade.data import open_labels
 from unfade.data.table import column_names, write_table
 from unfade.data.table_writer import TableWriter
 from unfade.data.zarr import label_kinds
-from unfade.errors import ShapeError
+from unfade.errors import SettingsError, ShapeError
 from unfade.measure import Haze, MeasureSettings, ObjectMeasurer, find_haze, track_table
 from unfade.pipeline.folder import RunFolder
 from unfade.pipeline.linking import read_lineage
@@ -187,7 +187,13 @@ def measure_labels(movie: Movie, labels: Labels, settings: MeasureSettings, prog
 
 
 def _told_by_any_channel(settings: MeasureSettings, movie: Movie, labels: Labels) -> MeasureSettings:
-    """Settings with the haze of the channel that tells it best: no one says here which is the marker."""
+    """Settings with the haze of the channel that tells it best: no one says here which is the marker.
+
+    Raises
+    ------
+    SettingsError
+        If no channel tells it.
+    """
     if settings.haze != "measured":
         return settings
     nuclei = labels.rows(0) if labels.kind == "nucleus" and len(movie) else None
@@ -195,4 +201,7 @@ def _told_by_any_channel(settings: MeasureSettings, movie: Movie, labels: Labels
     best = min(
         (pair for pair in told if pair[1].share > 0), key=lambda pair: pair[1].error / pair[1].share, default=None
     )
-    return settings.changed(haze=0.0) if best is None else best[0]
+    if best is None:
+        reason = told[0][1].reason if told else "there is no frame"
+        raise SettingsError(f"The haze cannot be told, as {reason}; give its share, or 0.")
+    return best[0]

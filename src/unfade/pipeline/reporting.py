@@ -61,6 +61,8 @@ def notes_of(movie: Movie, manifest: dict[str, Any]) -> list[str]:
     notes = [*manifest.get("watched", ()), *movie.notes]
     if len(movie) == 1:
         notes.append("The movie has one frame: there is nothing to link.")
+    if manifest.get("diameter", {}).get("origin") == "none found":
+        notes.append("The diameter of objects could not be told, and frames were taken as they are; give --diameter.")
     measured = manifest["stages"]["measure"]
     if measured["objects"] == 0:
         notes.append("No object was found in any frame.")

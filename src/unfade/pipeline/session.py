@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from unfade.data import check_frame
 from unfade.errors import SettingsError, ShapeError
-from unfade.measure import ObjectMeasurer
+from unfade.measure import Haze, ObjectMeasurer
 from unfade.ops.relabel import remap
 from unfade.pipeline.linking import open_linker
 from unfade.pipeline.measuring import measure_haze
@@ -56,6 +56,7 @@ class Session:
     ) -> None:
         self.settings, self.channels, self.calibration = settings, tuple(channels), calibration
         self.diameter: Diameter | None = None
+        self.haze: Haze | None = None  # told by the first frame where it is asked for; a share of 0 has a reason
         self.count = 0
         self._linker: Any = open_linker(settings.link)
         if self._linker.lag != 0:
@@ -134,5 +135,5 @@ class Session:
         """Measurements with the haze that the first frame tells, where it is asked for."""
         settings = self.settings.measure
         if settings.haze == "measured":
-            settings, _ = measure_haze(settings, image[self._segmented], labels)
+            settings, self.haze = measure_haze(settings, image[self._segmented], labels)
         return ObjectMeasurer(settings, self._measured, self.calibration)

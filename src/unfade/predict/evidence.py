@@ -114,7 +114,7 @@ class EvidenceStage(WindowStage):
             inside = averaged(heard, self.evidence.level)
             maps = np.concatenate([inside[None], state.maps[t][n].rest.astype(np.float32)])
             found.append(self._placed(part, maps, state.size, len(parts)))
-            state.maps[t][n] = Kept(state.maps[t][n].odds, state.maps[t][n].rest[:0])
+            state.maps[t][n] = Kept(state.maps[t][n].odds, state.maps[t][n].rest[:0].copy())
         for old in [k for k in state.maps if k <= first]:
             del state.maps[old]
         for old in [k for k in state.place if k < min(state.maps, default=0) and k not in state.frames]:

@@ -131,6 +131,10 @@ class WindowStage:
         pair = self.ends[0] if self.ends is not None else state.levels.ends()
         for old in [n for n in state.frames if n < t + 1 - view.past]:
             del state.frames[old]
+        if self.predictor.evidence is None:
+            for known in (state.place, state.shot):
+                for old in [n for n in known if n < t + 1 - view.past]:
+                    del known[old]
         return window, [pair] * len(window)
 
     def _laid(self, state: Held, k: int, t: int) -> NDArray[Any]:

@@ -87,6 +87,9 @@ class WholePicture:
         """
         picture = self._prepared(image)
         found = np.eye(3)
+        if not np.ptp(picture) > 0:  # nothing is seen, as where the shutter stayed closed
+            past.shots += 1
+            return Placed(found, past.shots - 1)
         if past.pictures:
             fitted = self._found(past, picture) if min(picture.shape) >= LEAST else None
             if fitted is None:

@@ -39,3 +39,15 @@ def test_a_constant_sequence_is_0() -> None:
 def test_each_name_has_its_levels() -> None:
     assert type(sequence_levels("background")) is BackgroundLevels
     assert type(sequence_levels("movie")) is type(sequence_levels("running")) is PooledLevels
+
+
+def test_a_frame_of_a_closed_shutter_does_not_count() -> None:
+    frame = np.arange(100.0, 1100.0, dtype=np.float32).reshape(25, 40)
+    pooled, alone = PooledLevels(), PooledLevels()
+    for one in (np.zeros_like(frame), frame, np.zeros_like(frame)):
+        pooled.add(one)
+    alone.add(frame)
+    assert pooled.ends() == alone.ends()
+    dark = PooledLevels()
+    dark.add(np.zeros_like(frame))
+    assert dark.ends() == (0.0, 0.0)

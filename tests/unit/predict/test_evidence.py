@@ -219,6 +219,7 @@ def test_what_is_decided_keeps_its_foreground_alone() -> None:
     sizes = {t: kept[0].rest.size > 0 for t, kept in state.maps.items()}
     assert sizes == {t: t > max(sizes) - 2 for t in sizes}
     assert len(sizes) == 4
+    assert all(kept[0].rest.base is None for kept in state.maps.values() if not kept[0].rest.size)
 
 
 def test_a_stage_that_follows_the_picture_starts_again_at_the_first_frame() -> None:

@@ -101,6 +101,18 @@ def test_a_frame_that_shows_something_else_is_a_shot_of_its_own() -> None:
     assert np.abs(placed - maps[-1])[:2, :2].max() < 0.01
 
 
+def test_black_frames_do_not_take_the_past_away() -> None:
+    frames, maps = turning(5.0)
+    motion = WholePicture(18.0)
+    past, placed, shots = motion.start(), np.eye(3), []
+    for t, frame in enumerate(frames):
+        found = motion.next(past, np.zeros_like(frame) if 5 <= t < 9 else frame)
+        placed = found.matrix @ placed
+        shots.append(found.shot)
+    assert shots == [0] * 5 + [1, 2, 3, 4] + [0] * 7
+    assert np.abs(placed - maps[-1])[:2, :2].max() < 0.01
+
+
 def test_a_new_picture_begins_a_shot_once_it_stays() -> None:
     frames, _ = turning(5.0)
     other, _ = turning(5.0, seed=9)
