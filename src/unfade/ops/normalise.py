@@ -61,13 +61,11 @@ class PooledLevels:
         self._flat: list[NDArray[Any]] = []
 
     def add(self, image: NDArray[Any]) -> None:
-        """Take a frame into account; one of a single value, as of a closed shutter, only while there is no other."""
-        if len(self._seen) < self.FRAMES:
-            pixels = _thinned(image, SAMPLES // self.FRAMES).copy()
-            if pixels.size and pixels.min() < pixels.max():
-                self._seen.append(pixels)
-            else:
-                self._flat = [pixels]
+        """Take a frame into account; those of a single value, as of a closed shutter, only if all are."""
+        pixels = _thinned(image, SAMPLES // self.FRAMES)
+        kept = self._seen if pixels.size and pixels.min() < pixels.max() else self._flat
+        if len(kept) < self.FRAMES:
+            kept.append(pixels.copy())
 
     @property
     def _kept(self) -> list[NDArray[Any]]:

@@ -26,6 +26,11 @@ def of_kind(labels: NDArray[Any], kind: str) -> NDArray[Any]:
     return np.where((labels >= NUCLEUS) | (kind == "cell"), labels % NUCLEUS, 0).astype(labels.dtype)
 
 
+def nuclei_of(labels: NDArray[Any], marked: bool) -> NDArray[Any]:
+    """Nuclei of a crop of labels, which are those of cells with their nuclei `marked` or of nuclei alone."""
+    return np.where(labels >= NUCLEUS, labels % NUCLEUS, 0).astype(labels.dtype) if marked else labels
+
+
 def checked(image: ArrayLike) -> NDArray[Any]:
     """The image as an array of integers.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,9 @@ def train(folder: Path, out: Path, settings: TrainingSettings, progress: Progres
         raise MissingInputError(f"{folder} has no image in its training part.")
     if not any((s.labels > 0).any() for s in parts["train"]):
         raise TruthError(f"No mask of the training part of {folder} holds an object.")
+    for part, some in parts.items():
+        known = system.learnt([s.labels for s in some]) if some else []
+        parts[part] = [replace(s, labels=labels) for s, labels in zip(some, known, strict=True)]
     with locked(out, out / WORK):
         _claim(out, settings.changed(encoder_weights=encoder_source(settings, system)))
         loop = Training(system, settings.train, out, start, card(system.name, system.settings.plain()))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 from torch import Tensor, nn
 
+from unfade.ops.relabel import of_kind
 from unfade.records import Instances, View
 from unfade.settings import Settings
 
@@ -71,6 +73,19 @@ class System(ABC):
     @abstractmethod
     def encode(self, labels: np.ndarray, image: np.ndarray) -> dict[str, np.ndarray]:
         """Targets of label images `(L, Y, X)` and their normalised image `(L, C, Y, X)`, by name, L first."""
+
+    def learnt(self, stills: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """What is learnt of the label images `(L, Y, X)` of all stills: nuclei or cells, where both are marked.
+
+        It is told on whole stills, for a crop of a cell may hold nothing of its nucleus.
+
+        Raises
+        ------
+        TruthError
+            If what the system learns is marked in none.
+        """
+        kinds = self.view.kinds
+        return [of_kind(labels, kinds[0]) if len(kinds) == 1 else labels for labels in stills]
 
     def left_out(self, labels: np.ndarray) -> int:
         """How many objects of label images `(L, Y, X)` are too small to learn from; they are no targets."""

@@ -7,6 +7,7 @@ paper's next step, a second map for the cytosol, is a setting.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import ceil
 from typing import Any, ClassVar, Literal
 
@@ -26,7 +27,7 @@ from unfade.losses.overlap import dice_loss
 from unfade.losses.regression import absolute_difference, squared_difference
 from unfade.models.lexy_unet import EncoderName, build_encoder
 from unfade.ops.device import Precision, autocast, pick_device
-from unfade.ops.relabel import NUCLEUS, of_kind
+from unfade.ops.relabel import NUCLEUS, nuclei_of
 from unfade.records import Instances, View
 from unfade.settings import Settings
 from unfade.systems.base import Maps, System
@@ -118,21 +119,22 @@ class MaskSystem(System):
         s = self.settings
         return build_encoder(s.encoder, channels, s.width, masks, s.batch_norm)
 
+    def learnt(self, stills: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Nuclei; where the cytosol is learnt, cells with their nuclei marked."""
+        if not self.settings.cytosol:
+            return super().learnt(stills)
+        if not any((labels >= NUCLEUS).any() for labels in stills):
+            raise TruthError("The cytosol map needs labels of whole cells with their nuclei marked; or set it off.")
+        return list(stills)
+
     def encode(self, labels: np.ndarray, image: np.ndarray) -> dict[str, np.ndarray]:
         """Targets `{"maps": (L, K, Y, X)}` of nuclei `(L, Y, X)`.
 
-        Where the cytosol is learnt, labels are those of whole cells, with `ops.boxes.NUCLEUS` added in the nucleus.
-
-        Raises
-        ------
-        TruthError
-            If the cytosol is to be learnt and there are no labels of cells.
+        Where the cytosol is learnt, labels are those of whole cells, with `ops.relabel.NUCLEUS` added in the nucleus.
         """
-        nuclei = of_kind(labels, "nucleus")
+        nuclei = nuclei_of(labels, marked=self.settings.cytosol)
         maps = [np.stack([encode_mask(frame, self.settings.gap) for frame in nuclei])]
         if self.settings.cytosol:
-            if labels.any() and not (labels >= NUCLEUS).any():
-                raise TruthError("The cytosol map needs labels of whole cells with their nuclei marked; or set it off.")
             maps.append(((labels > 0) & (nuclei == 0)).astype(np.float32))
         return {"maps": np.stack(maps, axis=1)}
 

@@ -17,7 +17,7 @@ from unfade.augment.spatial import draw_affine
 from unfade.augment.unreliable import UnreliableSettings, spoil
 from unfade.datasets.stills import Still
 from unfade.ops.normalise import scaled_sequence
-from unfade.ops.relabel import of_kind
+from unfade.ops.relabel import NUCLEUS, nuclei_of
 from unfade.records import View
 from unfade.settings import Settings
 from unfade.train.sampler import Batch
@@ -83,6 +83,7 @@ class EstimateSampler(Dataset[Batch]):
         self.system, self.settings, self.seed, self.steps = system, settings, seed, steps
         self.images = [scaled_sequence(still.image[:, 0], system.view.normalise)[:, None] for still in stills]
         self.labels = [still.labels for still in stills]
+        self.marked = any((labels >= NUCLEUS).any() for labels in self.labels)
         self.diameters = [still.only(system.view.kinds[-1]).diameter_px for still in stills]
         weight = np.sqrt(np.array([len(np.unique(still.labels)) for still in stills], float))
         self.weight = weight / weight.sum()
@@ -124,6 +125,6 @@ class EstimateSampler(Dataset[Batch]):
         self, rng: np.random.Generator, image: np.ndarray, labels: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Previous mask `(Y, X)` and reference frame with mask `(C + 1, Y, X)`."""
-        previous, reference = draw_estimates(rng, of_kind(labels, "nucleus"), image)
+        previous, reference = draw_estimates(rng, nuclei_of(labels, self.marked), image)
         reference[-1] = spoil(rng, reference[-1], self.settings.unreliable)
         return spoil(rng, previous, self.settings.unreliable), reference

@@ -23,7 +23,7 @@ from unfade.augment.unreliable import UnreliableSettings, spoil
 from unfade.datasets.stills import Still
 from unfade.errors import SettingsError
 from unfade.ops.normalise import scaled_sequence
-from unfade.ops.relabel import of_kind
+from unfade.ops.relabel import NUCLEUS, nuclei_of
 from unfade.train.estimates import ScaleSettings
 from unfade.train.sampler import Batch
 from unfade.train.sequences import Encoder
@@ -68,6 +68,7 @@ class RolloutSampler(Dataset[Batch]):
         self.system, self.settings, self.seed, self.steps = system, settings, seed, steps
         self.images = [scaled_sequence(movie.image[:, 0], system.view.normalise) for movie in movies]
         self.labels = [movie.labels for movie in movies]
+        self.marked = any((labels >= NUCLEUS).any() for labels in self.labels)
         self.diameters = [movie.only(system.view.kinds[-1]).diameter_px for movie in movies]
         weight = np.array([labels.size for labels in self.labels], float)
         self.weight = weight / weight.sum()
@@ -114,7 +115,7 @@ class RolloutSampler(Dataset[Batch]):
             crop = vary(rng, crop)
         truth = affine.labels(labels[seen])
         masks = [
-            spoil(rng, distort_objects(rng, of_kind(mask, "nucleus"), s.dice), s.unreliable) for mask in truth[:-1]
+            spoil(rng, distort_objects(rng, nuclei_of(mask, self.marked), s.dice), s.unreliable) for mask in truth[:-1]
         ]
         reference = np.stack([crop[0], masks[0]])
         return crop[2:, None], truth[2:], np.stack(masks[1:])[:, None], reference[None]

@@ -176,7 +176,13 @@ def test_the_cytosol_is_a_second_map() -> None:
     assert not (maps[0, 0] * maps[0, 1]).any()
     assert system.network()(torch.zeros(1, 1, 16, 16)).shape == (1, 2, 16, 16)
     with pytest.raises(TruthError, match="cytosol"):
-        system.encode(nuclei, np.zeros((1, 1, 8, 8), np.float32))
+        system.learnt([cells, nuclei])
+    marked = [cells, cells + NUCLEUS * nuclei]
+    assert [one is two for one, two in zip(system.learnt(marked), marked, strict=True)] == [True, True]
+    beside = system.encode(cells[:, :3], np.zeros((1, 1, 3, 8), np.float32))["maps"]  # a part of the cell
+    assert [int(m.sum()) for m in beside[0]] == [0, 4]
+    plain = LexyUNet(MaskSettings.parse(SMALL))
+    assert [int((one > 0).sum()) for one in plain.learnt([marked[1], nuclei])] == [4, 4]
 
 
 def test_a_gap_keeps_touching_nuclei_apart() -> None:
